@@ -267,7 +267,10 @@ class _Hiding:
         document = _document_in(text)
         if document is None:
             return self._text(text, key)
-        hidden = self.value(document)
+        try:
+            hidden = self.value(document)
+        except RecursionError:  # nested too deeply to be walked through
+            return self._text(text, key)
         if hidden == document:
             return text
         return json.dumps(hidden, ensure_ascii=text.isascii())

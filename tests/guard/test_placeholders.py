@@ -142,3 +142,8 @@ def test_no_text_takes_more_than_linear_time(token: str) -> None:
 
 def test_long_texts_are_read_to_their_end() -> None:
     assert hide_personal("word " * 60_000 + "ada@firm.org").text.endswith("word [EMAIL_1]")
+
+
+def test_a_document_nested_too_deeply_is_read_as_text() -> None:
+    text = "[" * 900 + '"ada@firm.org"' + "]" * 900
+    assert hide_personal(text).text == text.replace("ada@firm.org", "[EMAIL_1]")
