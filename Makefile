@@ -59,6 +59,7 @@ bench: $(VENV)/.dev
 	PYTHONPATH=. $(BIN)/python benchmarks/widgets.py
 	PYTHONPATH=. $(BIN)/python benchmarks/library.py
 	PYTHONPATH=. $(BIN)/python benchmarks/site.py
+	PYTHONPATH=. $(BIN)/python benchmarks/monitor.py 20000
 	$(BIN)/python benchmarks/measured.py
 
 soak: $(VENV)/.dev programs

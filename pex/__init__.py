@@ -60,6 +60,7 @@ if TYPE_CHECKING:
     from pex.improvement.cases.generate import generate_cases
     from pex.improvement.cases.versions import case_versions
     from pex.improvement.improvement import improve
+    from pex.monitoring.feedback import feedback
     from pex.playground import Playground
     from pex.rating.rating import Rating
     from pex.results.comparison import Comparison, compare_runs
@@ -94,6 +95,7 @@ _HOMES = {
     "browse": "pex.browser.browser",
     "card": "pex.evidence.card.cards",
     "compare_runs": "pex.results.comparison",
+    "feedback": "pex.monitoring.feedback",
     "generate_cases": "pex.improvement.cases.generate",
     "grid": "pex.core.variant",
     "improve": "pex.improvement.improvement",
@@ -132,6 +134,7 @@ __all__ = [
     "card",
     "case_versions",
     "compare_runs",
+    "feedback",
     "generate_cases",
     "grid",
     "improve",

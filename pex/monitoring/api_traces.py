@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from mlflow.entities import Assessment, Trace, TraceInfo
 
 PAGE = 500
+_PLACE = "mlflow.trace.spansLocation"
 
 
 class ApiTraces:
@@ -97,22 +98,24 @@ class ApiTraces:
                 first, token = newest, None
                 seen = {info.trace_id for info in infos if info.request_time == newest}
 
-    def details(self, experiment: str, name: str, infos: list[TraceInfo]) -> list[RawTrace]:
+    def details(self, name: str, infos: list[TraceInfo]) -> list[RawTrace]:
         """The traces of one page with their spans, as far as there are any."""
-        ids = {info.trace_id for info in infos}
-        first = min(info.request_time for info in infos)
-        last = max(info.request_time for info in infos)
-        found: dict[str, Trace] = {}
-        token = None
-        while True:
-            query = f"timestamp_ms >= {first} AND timestamp_ms <= {last}"
-            with self._errors(None):
-                page = self._search(experiment, query, PAGE, token, spans=True)
-            found |= {t.info.trace_id: t for t in page if t.info.trace_id in ids}
-            token = page.token
-            if not token:
-                break
-        return [raw_trace(name, info, found.get(info.trace_id)) for info in infos]
+        from mlflow.tracing.client import TracingClient
+
+        stored = [i.trace_id for i in infos if i.tags.get(_PLACE) == "TRACKING_STORE"]
+        with self._errors(None):
+            traces = TracingClient(self._uri).batch_get_traces(stored) if stored else []
+        found = {trace.info.trace_id: trace for trace in traces}
+        return [raw_trace(name, i, found.get(i.trace_id) or self._of_file(i)) for i in infos]
+
+    def _of_file(self, info: TraceInfo) -> Trace | None:
+        """A trace whose spans are a file, as earlier versions of MLflow wrote them."""
+        if info.tags.get(_PLACE) == "TRACKING_STORE":
+            return None
+        try:
+            return self._client.get_trace(info.trace_id, display=False)
+        except Exception:  # noqa: BLE001 - the file may be missing or of any content
+            return None
 
 
 def mark_of(info: TraceInfo) -> str:

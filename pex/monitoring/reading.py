@@ -202,7 +202,7 @@ def _from_api(api: ApiTraces, name: str, number: str, look: _Look) -> None:
         there |= {info.trace_id for info in page}
         changed: list[TraceInfo] = [i for i in page if known.get(i.trace_id) != mark_of(i)]
         if changed:
-            look.put(api.details(number, name, changed), None, set(known))
+            look.put(api.details(name, changed), None, set(known))
     look.kept.drop(known.keys() - there)
 
 
