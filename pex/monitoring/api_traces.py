@@ -113,9 +113,10 @@ class ApiTraces:
         if info.tags.get(_PLACE) == "TRACKING_STORE":
             return None
         try:
-            return self._client.get_trace(info.trace_id, display=False)
+            found: Trace = self._client.get_trace(info.trace_id, display=False)
         except Exception:  # noqa: BLE001 - the file may be missing or of any content
             return None
+        return found
 
 
 def mark_of(info: TraceInfo) -> str:
