@@ -21,7 +21,7 @@ from pex.core.case_files import rows_of
 from pex.core.cases import ROLES, Case, parse_cases, roles_of
 from pex.core.encodings import called
 from pex.core.errors import PexError, nearest
-from pex.core.provenance import COLUMNS
+from pex.core.provenance import ALL_COLUMNS
 from pex.core.reading import Reading, complete, csv_reader, text_of
 from pex.core.text import value_text
 from pex.core.values import to_json_value
@@ -275,7 +275,7 @@ def _row(
     free = [ROLES["tags"]]
     if case.provenance is not None:
         row |= case.provenance.row()
-        free += COLUMNS if path.suffix.lower() == ".jsonl" else ()
+        free += ALL_COLUMNS if path.suffix.lower() == ".jsonl" else ()
     unknown = [name for name in row if name not in names and name not in free]
     if unknown:
         raise PexError(f"{path.name} has no column '{unknown[0]}'", hint=nearest(unknown[0], names))

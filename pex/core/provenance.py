@@ -1,4 +1,4 @@
-"""Where a case comes from, if a model wrote it, and who accepted it.
+"""Where a case comes from, if a model wrote it or a deployed trace was it, and who accepted it.
 
 A file of cases says so in the columns `COLUMNS`. They describe the row: they are no inputs of
 prompts, and not part of a case's id.
@@ -15,6 +15,10 @@ GENERATED = "generated"
 _NOBODY = frozenset({"", "false", "0"})
 """Values of `accepted_by`, as a CSV has them, that name nobody."""
 COLUMNS = ("origin", "origin_model", "origin_way", "origin_seed", "accepted_by", "accepted_on")
+TRACE = "trace"
+"""The value of the column `origin` of a case that was made from a deployed trace."""
+TRACE_COLUMNS = ("origin_trace", "origin_prompt", "origin_reason", "origin_user")
+ALL_COLUMNS = (*COLUMNS, *TRACE_COLUMNS)
 STATE = "provenance"
 """The column of a long frame: `generated` for a case that nobody has accepted, else `accepted`."""
 ACCEPTED = "accepted"
@@ -25,7 +29,8 @@ class Provenance:
     """What is known of a generated case: by which model, in which way, from which case.
 
     `accepted_by` is the name of the person who accepted it, on the day `accepted_on`; both are
-    empty for a case that nobody has accepted.
+    empty for a case that nobody has accepted. A case from a deployed trace has the trace's id
+    instead, with the prompt's version, the reason, and a digest that stands for the user.
     """
 
     model: str = ""
@@ -33,11 +38,20 @@ class Provenance:
     seed: str = ""
     accepted_by: str = ""
     accepted_on: str = ""
+    trace: str = ""
+    prompt: str = ""
+    reason: str = ""
+    user: str = ""
+
+    @property
+    def generated(self) -> bool:
+        """Whether a model wrote it."""
+        return not self.trace
 
     @property
     def accepted(self) -> bool:
         """Whether somebody has accepted it."""
-        return self.accepted_by.strip().casefold() not in _NOBODY
+        return bool(self.trace) or self.accepted_by.strip().casefold() not in _NOBODY
 
     def row(self) -> dict[str, str]:
         """The columns in a file.
@@ -45,7 +59,13 @@ class Provenance:
         Example:
             >>> Provenance("local/smollm2", "edge").row()["origin"]
             'generated'
+            >>> sorted(Provenance(trace="tr-1", reason="wrong").row())[2:]
+            ['origin', 'origin_prompt', 'origin_reason', 'origin_trace', 'origin_user']
         """
+        if self.trace:
+            origin = (self.trace, self.prompt, self.reason, self.user)
+            known = {"origin": TRACE, **dict(zip(TRACE_COLUMNS, origin, strict=True))}
+            return known | {"accepted_by": self.accepted_by, "accepted_on": self.accepted_on}
         values = (self.model, self.way, self.seed, self.accepted_by, self.accepted_on)
         return dict(zip(COLUMNS, (GENERATED, *values), strict=True))
 
@@ -53,15 +73,16 @@ class Provenance:
 def columns_in(names: Collection[str]) -> set[str]:
     """The columns that say where cases come from; a lone column `origin` may be anything.
 
-    With one of its two companions it is theirs: generated cases whose column `accepted_by` was
+    With one of its companions it is theirs: generated cases whose column `accepted_by` was
     deleted are still generated.
 
     Example:
         >>> sorted(columns_in(["q", "origin", "accepted_by"])), columns_in(["origin", "target"])
         (['accepted_by', 'origin'], set())
     """
-    there = "origin" in names and ("accepted_by" in names or "origin_model" in names)
-    return {name for name in COLUMNS if name in names} if there else set()
+    marks = ("accepted_by", "origin_model", "origin_trace")
+    there = "origin" in names and any(name in names for name in marks)
+    return {name for name in ALL_COLUMNS if name in names} if there else set()
 
 
 def provenance_of(row: Mapping[str, Any], names: Collection[str]) -> Provenance | None:
@@ -72,8 +93,14 @@ def provenance_of(row: Mapping[str, Any], names: Collection[str]) -> Provenance 
         >>> provenance_of(row, row).accepted
         True
     """
-    if not columns_in(names) or str(row.get("origin")).strip().casefold() != GENERATED:
+    origin = str(row.get("origin")).strip().casefold()
+    if not columns_in(names) or origin not in (GENERATED, TRACE):
         return None
+    if origin == TRACE:
+        about = (str(row.get(name) or "") for name in TRACE_COLUMNS)
+        who, day = (str(row.get(name) or "") for name in COLUMNS[4:])
+        trace, prompt, reason, user = about
+        return Provenance("", "", "", who, day, trace or "unknown", prompt, reason, user)
     values = {name: row.get(name) for name in COLUMNS[1:]}
     if not isinstance(values["accepted_by"], str):
         values["accepted_by"] = None  # neither true nor 1 is the name of a person
@@ -90,10 +117,10 @@ def generated_share(provenances: Iterable[Provenance | None]) -> str | None:
         '0.2500'
     """
     known = list(provenances)
-    if not any(known):
+    if not any(one is not None and one.generated for one in known):
         return None
     used = [one for one in known if one is None or one.accepted]
-    return f"{sum(one is not None for one in used) / len(used) if used else 0:.4f}"
+    return f"{sum(one is not None and one.generated for one in used) / len(used) if used else 0:.4f}"
 
 
 def is_unaccepted(frame: Any) -> Any:

@@ -95,6 +95,7 @@ def change_between(before: Sequence[Case], now: Sequence[Case]) -> CasesChange:
         case.id
         for case in now
         if case.provenance is not None
+        and case.provenance.generated
         and case.accepted
         and not (case.id in earlier and earlier[case.id].accepted)
     )
@@ -193,7 +194,7 @@ def versions(uri: str, experiment: str, limit: int = 20) -> list[CasesVersion]:
         before = known[place - 1] if place else None
         run = group[0]
         used = [case for case in cases or () if case.accepted]
-        generated = sum(case.provenance is not None for case in used)
+        generated = sum(case.provenance is not None and case.provenance.generated for case in used)
         found.append(
             CasesVersion(
                 first + place,

@@ -99,13 +99,13 @@ def _frame(
         values = [getattr(answer, name) for _, answer, _ in rows]
         if any(value is not None for value in values):
             frame[name] = pd.Series(values, index=frame.index, dtype=object)
-    if any(case.provenance is not None for case in cases):
+    if any(case.provenance is not None and case.provenance.generated for case in cases):
         frame[STATE] = [_state(case_of[request.case_id]) for request, _, _ in rows]
     return frame
 
 
 def _state(case: Case) -> str | None:
-    if case.provenance is None:
+    if case.provenance is None or not case.provenance.generated:
         return None
     return ACCEPTED if case.accepted else GENERATED
 

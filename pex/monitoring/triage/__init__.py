@@ -1,0 +1,1 @@
+"""Deployed traces decided one by one: a case, a requirement, known, not ours, an incident."""

@@ -1,0 +1,76 @@
+"""A whole trace as plain data for people: messages, tool calls, errors, feedback, scores."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from pex.core.safe_text import clean
+from pex.monitoring.fetch_texts import TraceTexts
+from pex.monitoring.triage.ordering import TRIAGE
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MOST_CHARS = 20_000
+
+
+def details(row: pd.Series, feedback: pd.DataFrame, texts: TraceTexts) -> list[tuple[str, str]]:
+    """The parts of a trace with their headings, in the order in which they are read.
+
+    Args:
+        row: the trace's figures.
+        feedback: its assessments.
+        texts: its texts.
+    """
+    parts: list[tuple[str, str]] = []
+    for name, value in (texts.variables or {}).items():
+        parts.append((f"variable {name}", _text(value)))
+    for message in texts.messages:
+        parts.append((str(message.get("role", "message")), _text(message.get("content"))))
+    if not texts.messages and texts.request is not None:
+        parts.append(("user", texts.request))
+    parts += [("tool call", _text(call)) for call in texts.tool_calls]
+    if texts.response is not None:
+        parts.append(("answer", texts.response))
+    for span in texts.spans:
+        if span.message:
+            parts.append((f"error in {span.name}", span.message))
+    for item in feedback.itertuples():
+        if item.name != TRIAGE:
+            comment = f": {item.rationale}" if isinstance(item.rationale, str) else ""
+            parts.append((f"feedback {item.name}", f"{item.value} ({item.source}){comment}"))
+    scores = [
+        f"{name[6:]} {row[name]:.2g}"
+        for name in row.index
+        if str(name).startswith("score.") and row[name] == row[name] and row[name] is not None
+    ]
+    if scores:
+        parts.append(("scores", ", ".join(scores)))
+    if not texts.spans:
+        parts.append(("note", "The trace has no spans: its texts were not recorded."))
+    return [(clean(heading), _bounded(clean(text))) for heading, text in parts]
+
+
+def feedback_line(feedback: pd.DataFrame) -> str:
+    """What people said of a trace, in a line that stays with its case."""
+    said = []
+    for item in feedback[feedback["source"] == "person"].itertuples():
+        if item.name != TRIAGE:
+            comment = f" ({item.rationale})" if isinstance(item.rationale, str) else ""
+            said.append(f"{item.name}: {item.value}{comment}")
+    return "; ".join(said)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, Mapping) or isinstance(value, list | tuple):
+        return json.dumps(value, ensure_ascii=False, indent=1, default=str)
+    return "" if value is None else str(value)
+
+
+def _bounded(text: str) -> str:
+    left = len(text) - MOST_CHARS
+    return text if left <= 0 else f"{text[:MOST_CHARS]}… {left:,} more characters"

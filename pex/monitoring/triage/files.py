@@ -1,0 +1,173 @@
+"""A decision's line in the experiment's files: a case in its file of cases, a requirement."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from pex.cases.add_columns import add_columns
+from pex.cases.file import add, check_editable, write
+from pex.core.canonical_json import digest
+from pex.core.case import Case
+from pex.core.case_files import rows_of
+from pex.core.cases import parse_cases, read_cases, roles_of
+from pex.core.errors import PexError, nearest
+from pex.core.provenance import Provenance
+from pex.core.reading import Reading
+from pex.project.edit_requirements import with_requirements
+from pex.project.spec import Requirement, load_spec
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Change:
+    """What was written to a file, to be taken back while it is still there.
+
+    `base` is the content that the row was added to, with the columns of its origin.
+    """
+
+    path: Path
+    before: bytes
+    base: bytes
+    after: bytes
+
+    def take_back(self) -> None:
+        """Remove what was written.
+
+        Raises:
+            PexError: it was changed since; nothing has been written.
+        """
+        with _lock(self.path):
+            if not self.path.is_file():
+                raise PexError(f"{self.path.name} no longer exists")
+            seen, data = self.path.stat(), self.path.read_bytes()
+            if data == self.after:
+                write(self.path, self.before, seen)
+                return
+            row = self.after[len(self.base) :] if self.after.startswith(self.base) else b""
+            if not row.strip() or data.count(row) != 1:
+                raise PexError(
+                    f"{self.path.name} was changed since, at what was written: it is left as it is",
+                    hint="remove it by hand if it is not to stay",
+                )
+            write(self.path, data.replace(row, b""), seen)
+
+
+class Files:
+    """The files of one experiment.
+
+    Args:
+        path: its `experiment.yaml`.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = Path(path).resolve()
+        spec = load_spec(self.path)
+        self.cases_path = (self.path.parent / spec.cases.file).resolve()
+        self._columns = dict(spec.columns)
+        table = read_cases(spec.cases.model_dump(), spec.columns, self.path.parent)
+        self._reading: Reading = table.reading
+        self.inputs = list(table.cases[0].inputs) if table.cases else []
+
+    def inputs_of(self, variables: Mapping[str, Any] | None, text: str | None) -> dict[str, Any]:
+        """The inputs that a trace gives to a case: its variables, else the text of the user.
+
+        Raises:
+            PexError: the columns do not fit, with their names.
+        """
+        given = dict(variables or {})
+        if all(name in given for name in self.inputs):
+            return {name: given[name] for name in self.inputs}
+        if len(self.inputs) == 1 and text:
+            return {self.inputs[0]: text}
+        missing = [name for name in self.inputs if name not in given]
+        there = ", ".join(given) or "only the text of the user"
+        raise PexError(
+            f"{self.cases_path.name} needs {', '.join(missing)}; the trace has {there}",
+            hint=f"give them: inputs={{{', '.join(f'{name!r}: …' for name in missing)}}}",
+        )
+
+    def add_case(
+        self, inputs: Mapping[str, Any], expected: Any, origin: Provenance
+    ) -> tuple[Case, Change | None]:
+        """Append a case; one that this trace has made before is left, without a change.
+
+        Raises:
+            PexError: the file cannot hold it, or has another case with these inputs.
+        """
+        path = self.cases_path
+        check_editable(path)
+        with _lock(path):
+            seen, data = path.stat(), path.read_bytes()
+            there = parse_cases(data, path, self._columns, self._reading)
+            rows = [row for _, row in rows_of(data, path, self._reading)]
+            names = list(dict.fromkeys(str(key) for row in rows for key in row))
+            roles = roles_of(names, self._columns, path.name)
+            case_id = f"t-{digest(origin.trace)}" if "id" in roles else digest(dict(inputs))
+            case = Case(case_id, dict(inputs), expected, provenance=origin)
+            for other in there:
+                same_trace = other.provenance and other.provenance.trace == origin.trace
+                if same_trace and (other.inputs, other.expected) == (case.inputs, expected):
+                    return other, None
+                if other.id == case_id or other.inputs == case.inputs:
+                    raise PexError(
+                        f"{path.name} already has a case with these inputs: '{other.id}'",
+                        hint=f"link the trace to it: known('{other.id}'), or change that row",
+                    )
+            base = add_columns(data, path, list(origin.row()), self._reading)
+            after = add(base, path, self._columns, case, self._reading)
+            write(path, after, seen)
+            return case, Change(path, data, base, after)
+
+    def add_requirement(
+        self, text: str, source: str, requirement_id: str | None, priority: str
+    ) -> tuple[Requirement, Change | None]:
+        """Add a requirement to `experiment.yaml`.
+
+        Raises:
+            PexError: the id is taken, or the file cannot be changed in place.
+        """
+        with _lock(self.path):
+            seen, data = self.path.stat(), self.path.read_bytes()
+            known = load_spec(self.path).requirements
+            same = [item for item in known if (item.text, item.source) == (text, source)]
+            if same:
+                return same[0], None
+            ids = {item.id for item in known}
+            if requirement_id in ids:
+                raise PexError(f"{self.path.name} already has a requirement '{requirement_id}'")
+            free = next(f"R{n}" for n in range(1, len(ids) + 2) if f"R{n}" not in ids)
+            try:
+                item = Requirement.model_validate(
+                    {"id": requirement_id or free, "text": text, "source": source,
+                     "priority": priority}
+                )  # fmt: skip
+            except ValueError as error:
+                raise PexError(f"this is not a requirement: {error}") from None
+            after = with_requirements(data.decode("utf-8"), self.path.name, [item]).encode()
+            write(self.path, after, seen)
+            return item, Change(self.path, data, data, after)
+
+    def known(self, name: str) -> str:
+        """What a trace is linked to: a requirement or a case of these files, else an issue's text.
+
+        Raises:
+            PexError: it looks like an id, but is none.
+        """
+        data = self.cases_path.read_bytes()
+        cases = parse_cases(data, self.cases_path, self._columns, self._reading)
+        kinds = {item.id: "requirement" for item in load_spec(self.path).requirements}
+        kinds |= {case.id: "case" for case in cases if case.id not in kinds}
+        if name in kinds:
+            return f"{kinds[name]} {name}"
+        near = nearest(name, kinds) if len(name.split()) == 1 else None
+        if near:
+            raise PexError(f"no requirement or case is called '{name}'", hint=near)
+        return f"issue: {name}"
+
+
+def _lock(path: Path) -> FileLock:
+    return FileLock(path.with_name(f".{path.name}.lock"))

@@ -1,0 +1,440 @@
+"""The queue of a person who triages: what is next, decisions, and how to take them back."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import datetime
+import itertools
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from pex.core.errors import PexError, nearest
+from pex.core.provenance import Provenance
+from pex.core.safe_text import clean
+from pex.guard.placeholders import Placeholders, hide_in
+from pex.monitoring.fetch_texts import TraceTexts, fetch_texts
+from pex.monitoring.traces import Traces
+from pex.monitoring.triage.details import details, feedback_line
+from pex.monitoring.triage.files import Change, Files
+from pex.monitoring.triage.marks import OUTCOMES, GoneError, Marks, TakenError
+from pex.monitoring.triage.naming import clusters_of, names_of, same_as
+from pex.monitoring.triage.ordering import ordered, why
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from pex.stats.agreement import Kappa
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Item:
+    """A trace that waits for a decision.
+
+    Args:
+        trace_id: its id in MLflow.
+        why: why it is in the queue.
+        cluster: the name of the cluster of traces like it.
+        size: how many traces of the shown part are in that cluster.
+        text: the beginning of what the user said.
+        prompt: the version of the prompt, as name/version, if it is known.
+        started_at: when it began.
+    """
+
+    trace_id: str
+    why: str
+    cluster: str
+    size: int
+    text: str
+    prompt: str
+    started_at: datetime.datetime
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Decision:
+    """What was decided: on which traces, what was written, which personal data was replaced."""
+
+    trace_ids: tuple[str, ...]
+    outcome: str
+    about: str = ""
+    replaced: tuple[str, ...] = ()
+    change: Change | None = None
+
+    def __str__(self) -> str:
+        """The decision in a sentence."""
+        traces = "" if len(self.trace_ids) == 1 else f", {len(self.trace_ids)} traces"
+        about = f" {self.about}" if self.about else ""
+        hidden = f"; replaced: {', '.join(self.replaced)}" if self.replaced else ""
+        return clean(f"{self.outcome}{about}{traces}{hidden}")
+
+
+class Queue:
+    """Deployed traces, worst first; each is shown to one person at a time.
+
+    `pex.triage` makes one.
+
+    Args:
+        traces: the figures of the traces.
+        marks: where claims and decisions are written.
+        experiments: the names of the MLflow experiments.
+        files: the files for cases and requirements, if there are any.
+        second: only what others have decided, for a second opinion.
+        limit: how many traces are shown at once.
+    """
+
+    def __init__(
+        self,
+        traces: Traces,
+        marks: Marks,
+        experiments: list[str],
+        files: Files | None = None,
+        *,
+        second: bool = False,
+        limit: int = 100,
+    ) -> None:
+        self._marks, self._files, self._second = marks, files, second
+        self._experiments, self._limit = experiments, limit
+        decided = marks.decided(experiments)
+        mine = {key for key, said in decided.items() if marks.who in dict(said)}
+        rows = ordered(traces)
+        wanted = rows["trace_id"].isin(set(decided) - mine if second else set(decided))
+        self._rows = rows[wanted if second else ~wanted].set_index("trace_id", drop=False)
+        self._feedback = traces.feedback
+        self._waiting: dict[str, None] = dict.fromkeys(self._rows.index)
+        self._page: list[Item] = []
+        self._done: list[Decision] = []
+        self._skipped: dict[str, str] = {}
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def __repr__(self) -> str:
+        return f"Queue of {len(self):,} traces; {sum(len(d.trace_ids) for d in self._done)} decided"
+
+    def _ipython_display_(self) -> None:
+        from pex.monitoring.triage.widget import TriageWidget
+
+        TriageWidget(self)._ipython_display_()
+
+    @property
+    def items(self) -> list[Item]:
+        """The worst traces that wait, at most `limit`, worst first."""
+        self._page = [item for item in self._page if item.trace_id in self._waiting]
+        want = min(self._limit, len(self._waiting))
+        if len(self._page) < want and len(self._page) <= self._limit // 2:
+            self._page = self._made(list(itertools.islice(self._waiting, want)))
+        return list(self._page)
+
+    @property
+    def decisions(self) -> list[Decision]:
+        """What was decided in this queue and not taken back, oldest first."""
+        return list(self._done)
+
+    @property
+    def has_files(self) -> bool:
+        """Whether cases and requirements have a place."""
+        return self._files is not None
+
+    def next(self) -> Item | None:
+        """Claim the worst trace that nobody else has; None at the end.
+
+        Raises:
+            PexError: the store does not answer.
+        """
+        for item in self._all():
+            try:
+                self.claim(item)
+                return item
+            except GoneError:
+                self._waiting.pop(item.trace_id, None)
+            except TakenError as error:
+                if "is decided" in error.message:
+                    self._waiting.pop(item.trace_id, None)
+        return None
+
+    def claim(self, item: Item | str) -> None:
+        """Claim a trace for 30 minutes.
+
+        Raises:
+            TakenError: somebody else has it, or has decided; the message says who.
+            GoneError: it was deleted.
+        """
+        trace_id = self._id(item)
+        self._marks.claim(trace_id, _now(), second=self._second)
+
+    def release(self, item: Item | str) -> None:
+        """Give a trace back to the others."""
+        self._marks.release(self._id(item))
+
+    def details(self, item: Item | str) -> list[tuple[str, str]]:
+        """The whole trace: messages, tool calls, errors, feedback and scores, with headings."""
+        trace_id = self._id(item)
+        return details(self._rows.loc[trace_id], self._said(trace_id), self._texts(trace_id))
+
+    def answer(self, item: Item | str) -> str:
+        """What the application answered, to be corrected."""
+        return self._texts(self._id(item)).response or ""
+
+    def case(
+        self,
+        item: Item | str,
+        expected: Any = None,
+        reason: str = "",
+        *,
+        inputs: Mapping[str, Any] | None = None,
+    ) -> Decision:
+        """Append the trace to the experiment's file of cases.
+
+        Args:
+            item: the trace.
+            expected: the corrected answer.
+            reason: why.
+            inputs: other inputs than those that the trace has.
+
+        Raises:
+            PexError: no experiment is known, or the file cannot hold the case.
+        """
+        files, trace_id = self._place("case"), self._id(item)
+        self._check(trace_id)
+        texts = self._texts(trace_id)
+        given = dict(inputs) if inputs else files.inputs_of(texts.variables, texts.request)
+        feedback = feedback_line(self._said(trace_id))
+        words = f"{reason} · feedback: {feedback}" if reason and feedback else reason or feedback
+        hidden = hide_in(
+            {"inputs": given, "expected": expected, "reason": words}, known=Placeholders()
+        )
+        row = self._rows.loc[trace_id]
+        origin = Provenance(
+            accepted_by=self._marks.who,
+            accepted_on=_now().date().isoformat(),
+            trace=trace_id,
+            prompt=_prompt(row),
+            reason=hidden.value["reason"],
+            user=str(row["user_digest"]) if isinstance(row["user_digest"], str) else "",
+        )
+        # A second opinion agrees or not; the case is there already.
+        case_id, change = "", None
+        if not self._second:
+            case, change = files.add_case(
+                hidden.value["inputs"], hidden.value["expected"], origin
+            )
+            case_id = case.id
+        replaced = tuple(dict.fromkeys(hidden.found))
+        return self._decide([trace_id], "case", reason, case_id, replaced, change)
+
+    def requirement(
+        self,
+        item: Item | str,
+        text: str,
+        reason: str = "",
+        *,
+        requirement_id: str | None = None,
+        priority: str = "must",
+    ) -> Decision:
+        """Write a requirement into `experiment.yaml`, with the trace as its source.
+
+        Args:
+            item: the trace.
+            text: what must hold, as a sentence.
+            reason: why.
+            requirement_id: its id; by default the first free R1, R2, ….
+            priority: must, should or could.
+
+        Raises:
+            PexError: no experiment is known, or the file cannot be changed in place.
+        """
+        files, trace_id = self._place("requirement"), self._id(item)
+        self._check(trace_id)
+        hidden = hide_in({"text": text}, known=Placeholders())
+        name, change = "", None
+        if not self._second:
+            written, change = files.add_requirement(
+                hidden.value["text"], f"trace {trace_id}", requirement_id, priority
+            )
+            name = written.id
+        replaced = tuple(dict.fromkeys(hidden.found))
+        return self._decide([trace_id], "requirement", reason, name, replaced, change)
+
+    def known(self, item: Item | str, to: str, reason: str = "", *, alike: bool = False) -> Decision:
+        """It is known: linked to a requirement, a case, or the text of an issue.
+
+        Args:
+            item: the trace.
+            to: the id of a requirement or a case, or an issue's text or address.
+            reason: why.
+            alike: also the nearly identical traces that are shown.
+
+        Raises:
+            PexError: `to` is empty or nearly an id.
+        """
+        if not to.strip():
+            raise PexError("known: to which requirement, case or issue?", hint="give its id")
+        linked = self._files.known(to.strip()) if self._files else f"issue: {to.strip()}"
+        return self._many(item, "known", reason, linked, alike)
+
+    def not_ours(self, item: Item | str, reason: str = "", *, alike: bool = False) -> Decision:
+        """It is not for this application to solve."""
+        return self._many(item, "not ours", reason, "", alike)
+
+    def incident(self, item: Item | str, reason: str = "", *, alike: bool = False) -> Decision:
+        """Mark it as an incident."""
+        return self._many(item, "incident", reason, "", alike)
+
+    def alike(self, item: Item | str) -> list[str]:
+        """The ids of the shown traces whose text is nearly identical, this one included."""
+        trace_id = self._id(item)
+        page = self.items
+        text = self._texts(trace_id).request or ""
+        found = [page[place].trace_id for place in same_as(text, [one.text for one in page])]
+        return list(dict.fromkeys([trace_id, *found])) if text else [trace_id]
+
+    def undo(self) -> Decision:
+        """Take back the last decision: the file's row, the assessment and the tag.
+
+        Raises:
+            PexError: there is none, or its row was changed since; nothing is taken back then.
+        """
+        if not self._done:
+            raise PexError("there is nothing to undo")
+        last = self._done[-1]
+        if last.change is not None:
+            last.change.take_back()
+            # If MLflow does not answer now, the next undo goes on with what is left.
+            last = self._done[-1] = dataclasses.replace(last, change=None)
+        for trace_id in last.trace_ids:
+            try:
+                self._marks.take_back(trace_id)
+            except GoneError:
+                continue
+        self._done.pop()
+        back = set(self._waiting) | set(last.trace_ids)
+        self._waiting = dict.fromkeys(key for key in self._rows.index if key in back)
+        self._page = []
+        return last
+
+    @property
+    def agreement(self) -> Kappa | None:
+        """Agreement of two people on the traces that both decided: Cohen's kappa, its interval.
+
+        None if no trace was decided by two. Where more than two decided, the first two count.
+        """
+        from pex.stats.agreement import kappa
+
+        pairs: collections.Counter[tuple[str, str]] = collections.Counter()
+        for said in self._marks.decided(self._experiments).values():
+            if len(said) > 1:
+                # In the order of the names, so that each person is on one side.
+                (_, one), (_, two) = sorted(said[:2])
+                pairs[one, two] += 1
+        if not pairs:
+            return None
+        return kappa([[pairs[one, two] for two in OUTCOMES] for one in OUTCOMES])
+
+    def _many(
+        self, item: Item | str, outcome: str, reason: str, about: str, alike: bool
+    ) -> Decision:
+        trace_id = self._id(item)
+        self._check(trace_id)
+        ids = [trace_id]
+        for other in self.alike(trace_id)[1:] if alike else ():
+            try:
+                self._check(other)
+                ids.append(other)
+            except (TakenError, GoneError):
+                continue  # somebody else has it
+        return self._decide(ids, outcome, reason, about)
+
+    def _decide(
+        self,
+        ids: list[str],
+        outcome: str,
+        reason: str,
+        about: str,
+        replaced: tuple[str, ...] = (),
+        change: Change | None = None,
+    ) -> Decision:
+        """Write the marks; what was in a file before a failure is found there by a repetition."""
+        written: list[str] = []
+        try:
+            for trace_id in ids:
+                prompt = _prompt(self._rows.loc[trace_id])
+                more = {"about": about, "prompt": prompt}
+                more = {key: value for key, value in more.items() if value}
+                self._marks.decide(trace_id, outcome, reason, more, first=not self._second)
+                written.append(trace_id)
+        finally:
+            if written or change is not None:
+                done = Decision(tuple(written), outcome, about, replaced, change)
+                self._done.append(done)
+            for trace_id in written:
+                self._waiting.pop(trace_id, None)
+        return self._done[-1]
+
+    def _check(self, trace_id: str) -> None:
+        if trace_id not in self._waiting:
+            raise PexError(f"the trace '{trace_id}' is decided", hint="queue.undo() takes it back")
+        self._marks.claim(trace_id, _now(), second=self._second)
+
+    def _place(self, what: str) -> Files:
+        if self._files is None:
+            raise PexError(
+                f"a {what} needs an experiment to be written to",
+                hint="pex.triage(…, to='experiments/NAME/experiment.yaml')",
+            )
+        return self._files
+
+    def _id(self, item: Item | str) -> str:
+        trace_id = item if isinstance(item, str) else item.trace_id
+        if trace_id not in self._rows.index:
+            hint = nearest(trace_id, list(self._waiting)[:1000]) if self._waiting else None
+            raise PexError(f"no trace '{trace_id}' is in this queue", hint=hint)
+        return trace_id
+
+    def _texts(self, trace_id: str) -> TraceTexts:
+        found = fetch_texts(self._marks.uri, [trace_id])
+        if trace_id not in found:
+            raise GoneError(f"the trace '{trace_id}' was deleted: nothing can be decided on it")
+        return found[trace_id]
+
+    def _said(self, trace_id: str) -> pd.DataFrame:
+        return self._feedback[self._feedback["trace_id"] == trace_id]
+
+    def _all(self) -> list[Item]:
+        ids = list(self._waiting)
+        first = self.items
+        shown = {item.trace_id for item in first}
+        return first + [self._bare(key) for key in ids if key not in shown]
+
+    def _bare(self, trace_id: str) -> Item:
+        row = self._rows.loc[trace_id]
+        return Item(trace_id, why(row, self._said(trace_id)), "", 1, "", _prompt(row),
+                    row["started_at"].to_pydatetime())  # fmt: skip
+
+    def _made(self, ids: list[str]) -> list[Item]:
+        texts = fetch_texts(self._marks.uri, ids)
+        asked = [(texts[key].request or "") if key in texts else "" for key in ids]
+        numbers = clusters_of(asked)
+        names, sizes = names_of(asked, numbers), collections.Counter(numbers)
+        part = self._feedback[self._feedback["trace_id"].isin(ids)]
+        found = []
+        for trace_id, text, number in zip(ids, asked, numbers, strict=True):
+            row = self._rows.loc[trace_id]
+            reason = why(row, part[part["trace_id"] == trace_id])
+            found.append(
+                Item(trace_id, reason, names[number], sizes[number], text, _prompt(row),
+                     row["started_at"].to_pydatetime())
+            )  # fmt: skip
+        return found
+
+
+def _prompt(row: Any) -> str:
+    import pandas as pd
+
+    if pd.isna(row["prompt"]):
+        return ""
+    version = row["prompt_version"]
+    return str(row["prompt"]) if pd.isna(version) else f"{row['prompt']}/{int(version)}"
+
+
+def _now() -> datetime.datetime:
+    return datetime.datetime.now(datetime.UTC)
