@@ -61,6 +61,7 @@ if TYPE_CHECKING:
     from pex.improvement.cases.versions import case_versions
     from pex.improvement.improvement import improve
     from pex.monitoring.feedback import feedback
+    from pex.monitoring.triage.triage import triage
     from pex.playground import Playground
     from pex.rating.rating import Rating
     from pex.results.comparison import Comparison, compare_runs
@@ -106,6 +107,7 @@ _HOMES = {
     "review": "pex.evidence.review.reviews",
     "rollback": "pex.evidence.promotion.promotion",
     "stats": "pex.stats",
+    "triage": "pex.monitoring.triage.triage",
 }
 
 __all__ = [
@@ -145,6 +147,7 @@ __all__ = [
     "review",
     "rollback",
     "stats",
+    "triage",
 ]
 
 

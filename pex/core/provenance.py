@@ -120,7 +120,9 @@ def generated_share(provenances: Iterable[Provenance | None]) -> str | None:
     if not any(one is not None and one.generated for one in known):
         return None
     used = [one for one in known if one is None or one.accepted]
-    return f"{sum(one is not None and one.generated for one in used) / len(used) if used else 0:.4f}"
+    return (
+        f"{sum(one is not None and one.generated for one in used) / len(used) if used else 0:.4f}"
+    )
 
 
 def is_unaccepted(frame: Any) -> Any:

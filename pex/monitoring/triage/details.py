@@ -25,8 +25,8 @@ def details(row: pd.Series, feedback: pd.DataFrame, texts: TraceTexts) -> list[t
         texts: its texts.
     """
     parts: list[tuple[str, str]] = []
-    for name, value in (texts.variables or {}).items():
-        parts.append((f"variable {name}", _text(value)))
+    given = (texts.variables or {}).items()
+    parts += [(f"variable {name}", _text(value)) for name, value in given]
     for message in texts.messages:
         parts.append((str(message.get("role", "message")), _text(message.get("content"))))
     if not texts.messages and texts.request is not None:
@@ -66,7 +66,7 @@ def feedback_line(feedback: pd.DataFrame) -> str:
 def _text(value: Any) -> str:
     if isinstance(value, str):
         return value
-    if isinstance(value, Mapping) or isinstance(value, list | tuple):
+    if isinstance(value, (Mapping, list | tuple)):
         return json.dumps(value, ensure_ascii=False, indent=1, default=str)
     return "" if value is None else str(value)
 

@@ -1,4 +1,4 @@
-"""Claims and decisions on traces in MLflow: a claim is a tag, a decision an assessment and a tag."""
+"""Claims and decisions in MLflow: a claim is a tag, a decision an assessment and a tag."""
 
 from __future__ import annotations
 
@@ -57,7 +57,8 @@ class Marks:
 
         with self._errors():
             try:
-                return self._client().get_trace_info(trace_id)
+                info: TraceInfo = self._client().get_trace_info(trace_id)
+                return info
             except MlflowException as error:
                 if error.error_code != "RESOURCE_DOES_NOT_EXIST":
                     raise

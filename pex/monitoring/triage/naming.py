@@ -51,7 +51,9 @@ def names_of(texts: Sequence[str], numbers: Sequence[int]) -> dict[int, str]:
         members = [words[place] for place, other in enumerate(numbers) if other == number]
         inside = collections.Counter(word for each in members for word in each)
         # How often it is here, times the share of its uses that are here.
-        best = sorted(inside, key=lambda word: (-(inside[word] ** 2) / everywhere[word], -len(word)))
+        best = sorted(
+            inside, key=lambda word: (-(inside[word] ** 2) / everywhere[word], -len(word))
+        )
         chosen = set(best[:3])
         order = [word for each in members for word in each if word in chosen]
         names[number] = " ".join(dict.fromkeys(order)) or "without words"

@@ -169,7 +169,7 @@ class Queue:
     def details(self, item: Item | str) -> list[tuple[str, str]]:
         """The whole trace: messages, tool calls, errors, feedback and scores, with headings."""
         trace_id = self._id(item)
-        return details(self._rows.loc[trace_id], self._said(trace_id), self._texts(trace_id))
+        return details(self._row(trace_id), self._said(trace_id), self._texts(trace_id))
 
     def answer(self, item: Item | str) -> str:
         """What the application answered, to be corrected."""
@@ -215,9 +215,7 @@ class Queue:
         # A second opinion agrees or not; the case is there already.
         case_id, change = "", None
         if not self._second:
-            case, change = files.add_case(
-                hidden.value["inputs"], hidden.value["expected"], origin
-            )
+            case, change = files.add_case(hidden.value["inputs"], hidden.value["expected"], origin)
             case_id = case.id
         replaced = tuple(dict.fromkeys(hidden.found))
         return self._decide([trace_id], "case", reason, case_id, replaced, change)
@@ -255,7 +253,9 @@ class Queue:
         replaced = tuple(dict.fromkeys(hidden.found))
         return self._decide([trace_id], "requirement", reason, name, replaced, change)
 
-    def known(self, item: Item | str, to: str, reason: str = "", *, alike: bool = False) -> Decision:
+    def known(
+        self, item: Item | str, to: str, reason: str = "", *, alike: bool = False
+    ) -> Decision:
         """It is known: linked to a requirement, a case, or the text of an issue.
 
         Args:
@@ -395,6 +395,9 @@ class Queue:
         if trace_id not in found:
             raise GoneError(f"the trace '{trace_id}' was deleted: nothing can be decided on it")
         return found[trace_id]
+
+    def _row(self, trace_id: str) -> Any:
+        return self._rows.loc[trace_id]
 
     def _said(self, trace_id: str) -> pd.DataFrame:
         return self._feedback[self._feedback["trace_id"] == trace_id]

@@ -30,7 +30,7 @@ def triage(
     source: str | Path | Experiment,
     *,
     to: str | Path | Experiment | None = None,
-    filter: str | None = None,
+    filter: str | None = None,  # noqa: A002 - as MLflow and monitor.yaml call it
     first: datetime.datetime | None = None,
     last: datetime.datetime | None = None,
     who: str | None = None,

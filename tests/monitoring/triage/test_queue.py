@@ -1,0 +1,215 @@
+"""Deployed traces decided in Python, with a real store and real files."""
+
+import datetime
+import json
+import shutil
+
+import pytest
+
+import pex
+from pex.core.cases import load_cases
+from pex.core.errors import PexError
+from pex.monitoring.triage.marks import CLAIM, Marks, TakenError
+from pex.tracking.store import connect
+from tests.helpers.deployed import bulk_traces
+
+SPEC = """name: shop
+prompts: ["Answer: {{ question }}"]
+models: [lab/m1]
+cases: {file: cases.csv}
+scorers: [exact]
+requirements:
+  - {id: R1, text: Be kind.}
+"""
+NO = {"name": "helpful", "value": False, "by": "customer-1", "comment": "Call me: bob@firm.org"}
+
+
+def rows():
+    return [
+        {"trace_id": "tr-fine", "request": "Is it blue?"},
+        {"trace_id": "tr-cut", "request": "Tell me all.", "finish_reason": "length"},
+        {"trace_id": "tr-no", "request": "Where is my parcel, ada@firm.org?", "feedback": [NO],
+         "prompt": "short/3", "user": "u-1", "response": "No idea."},
+        {"trace_id": "tr-err", "request": "Where is my order 7?", "state": "error"},
+        {"trace_id": "tr-err2", "request": "where is my order 8?", "state": "error"},
+    ]  # fmt: skip
+
+
+@pytest.fixture
+def shop(project, uri):
+    folder = project / "experiments" / "shop"
+    folder.mkdir(parents=True)
+    (folder / "experiment.yaml").write_text(SPEC)
+    (folder / "cases.csv").write_text("question,expected\nIs it red?,no\n")
+    bulk_traces(uri, "app", rows())
+    return folder
+
+
+def queue_of(shop, **more):
+    return pex.triage("app", to=shop / "experiment.yaml", **{"who": "Ada", **more})
+
+
+def said(uri, trace_id):
+    info = Marks(uri, "reader").info(trace_id)
+    return [
+        (item.value, item.source.source_id, item.rationale)
+        for item in info.assessments
+        if item.name == "pex.triage"
+    ]
+
+
+def test_worst_first_with_reasons_and_clusters_and_nothing_without_a_reason(shop):
+    queue = queue_of(shop)
+    items = queue.items
+    assert {items[0].trace_id, items[1].trace_id} == {"tr-err", "tr-err2"}
+    assert [item.trace_id for item in items[2:]] == ["tr-no", "tr-cut"]
+    assert items[0].why.startswith("error: ")
+    assert [item.why for item in items[2:]] == ["negative feedback: helpful", "cut off"]
+    assert items[0].size == 2
+    assert "order" in items[0].cluster
+    assert dict(queue.details("tr-no"))["answer"] == "No idea."
+
+
+def test_a_case_keeps_its_origin_hides_personal_data_and_can_be_undone(shop, uri):
+    path = shop / "cases.csv"
+    before = path.read_bytes()
+    queue = queue_of(shop)
+    decision = queue.case("tr-no", expected="It is in Bern.", reason="wrong")
+    assert decision.replaced
+    assert "ada@firm.org" not in path.read_text()
+    assert "bob@firm.org" not in path.read_text()
+    case = load_cases(path)[-1]
+    assert case.inputs == {"question": "Where is my parcel, [EMAIL_1]?"}
+    assert case.expected == "It is in Bern."
+    origin = case.provenance
+    assert (origin.trace, origin.prompt, origin.accepted_by) == ("tr-no", "short/3", "Ada")
+    assert origin.reason.startswith("wrong · feedback: helpful")
+    assert origin.user not in ("", "u-1")
+    assert case.accepted
+    assert not origin.generated
+    assert said(uri, "tr-no") == [("case", "Ada", "wrong")]
+    assert "tr-no" not in [item.trace_id for item in queue_of(shop).items]
+    queue.undo()
+    assert path.read_bytes() == before
+    assert said(uri, "tr-no") == []
+    assert "tr-no" in [item.trace_id for item in queue.items]
+    with pytest.raises(PexError, match="nothing to undo"):
+        queue.undo()
+
+
+def test_undo_removes_its_own_row_only_and_not_one_that_was_changed(shop, uri):
+    path = shop / "cases.csv"
+    queue = queue_of(shop)
+    queue.case("tr-no", expected="In Bern.")
+    path.write_bytes(path.read_bytes() + b"Is it new?,yes,,,,,,,\n")
+    queue.undo()
+    assert "tr-no" not in path.read_text()
+    assert "Is it new?" in path.read_text()
+    queue.case("tr-no", expected="In Bern.")
+    path.write_text(path.read_text().replace("In Bern.", "In Basel."))
+    with pytest.raises(PexError, match="changed since"):
+        queue.undo()
+    assert said(uri, "tr-no")[0][0] == "case"
+
+
+def test_a_requirement_and_what_is_known(shop, uri):
+    queue = queue_of(shop)
+    queue.requirement("tr-no", "Say where the parcel is; ask ada@firm.org.", reason="asked often")
+    text = (shop / "experiment.yaml").read_text()
+    assert "trace tr-no" in text
+    assert "id: R2" in text
+    assert "ada@firm.org" not in text
+    done = queue.known("tr-err", "R1", alike=True)
+    assert sorted(done.trace_ids) == ["tr-err", "tr-err2"]
+    assert done.about == "requirement R1"
+    with pytest.raises(PexError, match="no requirement or case"):
+        queue.known("tr-cut", "R11")
+    queue.incident("tr-cut", reason="leaks")
+    assert len(queue) == 0
+    assert queue.next() is None
+    assert said(uri, "tr-cut") == [("incident", "Ada", "leaks")]
+    for _ in range(3):
+        queue.undo()
+    assert (shop / "experiment.yaml").read_text() == SPEC
+    assert len(queue) == 4
+
+
+def test_two_share_a_queue_a_claim_expires_and_the_second_is_told(shop, uri):
+    ada, bob = queue_of(shop), queue_of(shop, who="Bob")
+    one, two = ada.next(), bob.next()
+    assert one.trace_id != two.trace_id
+    with pytest.raises(TakenError, match="Ada is looking at"):
+        bob.not_ours(one)
+    ada.not_ours(one, "spam")
+    with pytest.raises(TakenError, match="decided: 'not ours' by Ada"):
+        bob.not_ours(one)
+    client = connect(uri)
+    now = datetime.datetime.now(datetime.UTC)
+    for minutes, free in ((-1, False), (-3, True), (60 * 24, False)):  # within the skew, past it
+        until = (now + datetime.timedelta(minutes=minutes)).isoformat()
+        claim = json.dumps({"who": "Cy", "until": until, "by": f"t{minutes}"})
+        client.set_trace_tag("tr-no", CLAIM, claim)
+        marks = Marks(uri, "Bob")
+        if free:
+            marks.claim("tr-no", now)
+            continue
+        with pytest.raises(TakenError, match="Cy"):
+            marks.claim("tr-no", now)
+    # A claim from a clock a day ahead ends half an hour after it was first seen.
+    marks.claim("tr-no", now + datetime.timedelta(minutes=33))
+
+
+def test_agreement_of_a_second_opinion(shop, uri):
+    ada = queue_of(shop)
+    assert ada.agreement is None
+    for trace_id, act in (("tr-err", ada.not_ours), ("tr-err2", ada.incident)):
+        act(trace_id)
+    bob = queue_of(shop, who="Bob", second=True)
+    assert {item.trace_id for item in bob.items} == {"tr-err", "tr-err2"}
+    bob.not_ours("tr-err")
+    bob.not_ours("tr-err2")
+    found = ada.agreement
+    assert found.n == 2
+    assert found.observed == 0.5
+
+
+def test_a_deleted_trace_and_a_store_that_goes_away_lose_nothing(shop, uri, monkeypatch):
+    queue = queue_of(shop)
+    client = connect(uri)
+    number = client.get_experiment_by_name("app").experiment_id
+    client.delete_traces(number, trace_ids=["tr-cut"])
+    with pytest.raises(PexError, match="was deleted"):
+        queue.not_ours("tr-cut")
+    path = shop / "cases.csv"
+    real = Marks.decide
+
+    def gone(self, *args, **more):
+        raise PexError("MLflow's store does not answer")
+
+    monkeypatch.setattr(Marks, "decide", gone)
+    with pytest.raises(PexError, match="does not answer"):
+        queue.case("tr-no", expected="In Bern.")
+    written = path.read_bytes()
+    monkeypatch.setattr(Marks, "decide", real)
+    queue.case("tr-no", expected="In Bern.")
+    assert path.read_bytes() == written
+    assert said(uri, "tr-no")[0][0] == "case"
+
+
+def test_columns_that_do_not_fit_are_named_and_nothing_is_written(shop):
+    path = shop / "cases.csv"
+    path.write_text("product,lang,expected\nlamp,en,no\n")
+    before = path.read_bytes()
+    queue = queue_of(shop)
+    with pytest.raises(PexError, match=r"cases\.csv needs product, lang") as caught:
+        queue.case("tr-no", expected="x")
+    assert "inputs=" in caught.value.hint
+    assert path.read_bytes() == before
+    queue.case("tr-no", expected="x", inputs={"product": "sofa", "lang": "de"})
+    assert load_cases(path)[-1].inputs == {"product": "sofa", "lang": "de"}
+
+
+def test_without_an_experiment_a_case_has_no_place(shop):
+    shutil.rmtree(shop)
+    with pytest.raises(PexError, match="needs an experiment"):
+        pex.triage("app").case("tr-no", expected="x")
