@@ -6,7 +6,7 @@ import collections
 import dataclasses
 import datetime
 import itertools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from pex.core.errors import PexError, nearest
@@ -80,6 +80,7 @@ class Queue:
         files: the files for cases and requirements, if there are any.
         second: only what others have decided, for a second opinion.
         limit: how many traces are shown at once.
+        view: makes the widget.
     """
 
     def __init__(
@@ -91,7 +92,9 @@ class Queue:
         *,
         second: bool = False,
         limit: int = 100,
+        view: Callable[[Queue], Any] | None = None,
     ) -> None:
+        self._view = view
         self._marks, self._files, self._second = marks, files, second
         self._experiments, self._limit = experiments, limit
         decided = marks.decided(experiments)
@@ -112,9 +115,10 @@ class Queue:
         return f"Queue of {len(self):,} traces; {sum(len(d.trace_ids) for d in self._done)} decided"
 
     def _ipython_display_(self) -> None:
-        from pex.monitoring.triage.widget import TriageWidget
-
-        TriageWidget(self)._ipython_display_()
+        if self._view is None:
+            print(repr(self))  # noqa: T201 - in a cell, without a widget
+        else:
+            self._view(self)._ipython_display_()
 
     @property
     def items(self) -> list[Item]:

@@ -72,7 +72,13 @@ def triage(
     state = private.folder(private.folder(project / private.STATE) / STATE)
     marks = Marks(uri, who or user_name())
     traces = read_traces(uri, chosen, state, first=first, last=last, settings=settings)
-    return Queue(traces, marks, chosen.experiments, files, second=second, limit=limit)
+    return Queue(traces, marks, chosen.experiments, files, second=second, limit=limit, view=_view)
+
+
+def _view(queue: Queue) -> object:
+    from pex.monitoring.triage.widget import TriageWidget
+
+    return TriageWidget(queue)
 
 
 def _source(source: str | Path | Experiment) -> tuple[Source, Files | None]:
