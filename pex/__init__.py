@@ -61,6 +61,7 @@ if TYPE_CHECKING:
     from pex.improvement.cases.versions import case_versions
     from pex.improvement.improvement import improve
     from pex.monitoring.feedback import feedback
+    from pex.monitoring.monitor import monitor
     from pex.monitoring.triage.triage import triage
     from pex.playground import Playground
     from pex.rating.rating import Rating
@@ -102,6 +103,7 @@ _HOMES = {
     "improve": "pex.improvement.improvement",
     "library": "pex.library",
     "load_run": "pex.results.load",
+    "monitor": "pex.monitoring.monitor",
     "promote": "pex.evidence.promotion.promotion",
     "read_night": "pex.batch.night.read_back",
     "review": "pex.evidence.review.reviews",
@@ -142,6 +144,7 @@ __all__ = [
     "improve",
     "library",
     "load_run",
+    "monitor",
     "promote",
     "read_night",
     "review",

@@ -19,6 +19,8 @@ NOT_RANDOMISED = "not randomised: other users, other days"
 """Said wherever prompt versions or models of deployed traces stand beside each other."""
 NONE = "(none)"
 """The level of traces that have no value in the column that divides them."""
+CUT_OFF = ("length", "max_tokens")
+"""The finish reasons of an answer that the token limit ended."""
 MOST_WORDS = 8
 """Finish reasons, languages, kinds of error and words of feedback: the most frequent ones."""
 
@@ -259,7 +261,7 @@ def _measures(traces: Traces) -> Iterator[tuple[str, Kind, Values]]:
         yield "refusal_share", "share", _number(refused, refused.notna())
     reason = frame["finish_reason"].astype("string")
     if reason.notna().any():
-        yield "cut_off_share", "share", _number(reason == "length", reason.notna())
+        yield "cut_off_share", "share", _number(reason.isin(CUT_OFF), reason.notna())
         yield from _words("finish_reason", reason, reason.notna())
     for name, kind in (("latency_s", "median"), ("latency_s.p90", "p90")):
         if frame["latency_s"].notna().any():

@@ -57,7 +57,7 @@ def page(night: Mapping[str, Any], base: str | None = None) -> str:
             elsewhere, so files are named and not linked.
     """
     template = _templates().get_template("night.html.jinja")
-    style_sheet = Markup(_style() + page_style())
+    style_sheet = Markup(night_style() + page_style())
     return template.render(**_page_data(night), href=_href(base), style=style_sheet)
 
 
@@ -73,10 +73,11 @@ def part(night: Mapping[str, Any]) -> str:
     """
     template = _templates().get_template("night_body.html.jinja")
     body = template.render(**_page_data(night), href=_href(None))
-    return f'<div class="pex pex-night {NO_MATH}"><style>{_style()}</style>{body}</div>'
+    return f'<div class="pex pex-night {NO_MATH}"><style>{night_style()}</style>{body}</div>'
 
 
-def _style() -> str:
+def night_style() -> str:
+    """The style sheet of the pages about a night, or about deployed traces."""
     return style() + (Path(__file__).parent / "night.css").read_text(encoding="utf-8")
 
 
