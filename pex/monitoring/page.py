@@ -25,8 +25,6 @@ from pex.report.theme import page_style
 if TYPE_CHECKING:
     import pandas as pd
 
-    from pex.monitoring.results import MonitorResults
-
 FIRST = ("traces", "error_share", "latency_s", "cost_usd", "refusal_share", "cut_off_share")
 """Metrics whose plots are seen at once, with scores and feedback."""
 MOST_LEVELS, MOST_RELEASES = 6, 12
@@ -46,31 +44,31 @@ def _templates() -> Environment:
     )
 
 
-def page(results: MonitorResults) -> str:
+def page(results: Any) -> str:
     """One HTML file that loads nothing from elsewhere; it links only to MLflow.
 
     Args:
-        results: the look.
+        results: the look, a `pex.monitoring.results.MonitorResults`.
     """
     template = _templates().get_template("monitor_page.html.jinja")
     return template.render(**_data(results), style=Markup(night_style() + page_style()))
 
 
-def part(results: MonitorResults) -> str:
+def part(results: Any) -> str:
     """The same as part of a notebook.
 
     Args:
-        results: the look.
+        results: the look, a `pex.monitoring.results.MonitorResults`.
     """
     body = _templates().get_template("monitor_body.html.jinja").render(**_data(results))
     return f'<div class="pex pex-night {NO_MATH}"><style>{night_style()}</style>{body}</div>'
 
 
-def plots(results: MonitorResults, metrics: Sequence[str] | None = None) -> dict[str, Markup]:
+def plots(results: Any, metrics: Sequence[str] | None = None) -> dict[str, Markup]:
     """The plot of each metric over time, by its name; those without two points are left out.
 
     Args:
-        results: the look.
+        results: the look, a `pex.monitoring.results.MonitorResults`.
         metrics: only these.
     """
     table = results.over_time(metrics=metrics)
@@ -91,7 +89,7 @@ def plots(results: MonitorResults, metrics: Sequence[str] | None = None) -> dict
     return found
 
 
-def _data(results: MonitorResults) -> dict[str, Any]:
+def _data(results: Any) -> dict[str, Any]:
     drawn = plots(results)
     first = [
         name for name in drawn if name in FIRST or name.startswith(("score.", "feedback."))
@@ -118,7 +116,7 @@ def _data(results: MonitorResults) -> dict[str, Any]:
     }
 
 
-def _facts(results: MonitorResults) -> list[tuple[str, str]]:
+def _facts(results: Any) -> list[tuple[str, str]]:
     frame = results.frame
     facts = [("traces", f"{len(frame):,}"), ("read now", f"{results.traces.new:,}")]
     if len(frame):
@@ -135,7 +133,7 @@ def _facts(results: MonitorResults) -> list[tuple[str, str]]:
     return facts
 
 
-def _alarm(alarm: Alarm, results: MonitorResults) -> dict[str, Any]:
+def _alarm(alarm: Alarm, results: Any) -> dict[str, Any]:
     ids = results.experiment_ids
     frame = results.frame
     mine = frame[frame["trace_id"].isin(list(alarm.trace_ids))]
@@ -182,7 +180,7 @@ def _releases(frame: pd.DataFrame) -> list[Release]:
     return sorted(found)[-MOST_RELEASES:]
 
 
-def _divisions(results: MonitorResults) -> list[str]:
+def _divisions(results: Any) -> list[str]:
     """What the page divides the traces by: what was asked for, else versions and models."""
     if not len(results.frame):
         return []
@@ -195,7 +193,7 @@ def _divisions(results: MonitorResults) -> list[str]:
     return [*found, *(["model"] if several[0] else [])]
 
 
-def _table(results: MonitorResults, by: str) -> dict[str, Any]:
+def _table(results: Any, by: str) -> dict[str, Any]:
     table = results.by(by)
     volume = table[table["metric"] == "traces"].set_index(by)
     names = volume["n"].sort_values(ascending=False, kind="stable").index[:MOST_LEVELS].tolist()
