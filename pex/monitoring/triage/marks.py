@@ -64,24 +64,36 @@ class Marks:
                     raise
         raise GoneError(f"the trace '{trace_id}' was deleted: nothing can be decided on it")
 
-    def claim(self, trace_id: str, now: datetime.datetime, *, second: bool = False) -> TraceInfo:
+    def claim(
+        self,
+        trace_id: str,
+        now: datetime.datetime,
+        *,
+        second: bool = False,
+        again: bool = False,
+    ) -> TraceInfo:
         """Claim a trace for half an hour, or again.
 
         Args:
             trace_id: the trace.
             now: this machine's clock.
             second: a second opinion: only one's own decision counts as decided.
+            again: a decision of ours that failed is repeated: what it may have left is no decision.
 
         Raises:
             TakenError: somebody else has it, or it is decided.
             GoneError: it was deleted.
         """
         info = self.info(trace_id)
-        own = [item for item in decisions(info) if item.source.source_id == self.who]
-        if own or (not second and decisions(info)):
-            by = (own or decisions(info))[-1]
-            said = f"'{by.value}' by {by.source.source_id}"
-            raise TakenError(f"the trace '{trace_id}' is decided: {said}")
+        said = decisions(info)
+        own = [item for item in said if item.source.source_id == self.who]
+        if again:
+            said, own = [item for item in said if item not in own], []
+        if own or (not second and said):
+            by = (own or said)[-1]
+            raise TakenError(
+                f"the trace '{trace_id}' is decided: '{by.value}' by {by.source.source_id}"
+            )
         self._check_free(info, now)
         until = now + datetime.timedelta(minutes=MINUTES)
         value = {"who": self.who, "until": until.isoformat(timespec="seconds"), "by": self._token}
@@ -104,6 +116,8 @@ class Marks:
     ) -> str:
         """Write a decision; one of ours that is there already is replaced.
 
+        The assessment comes last: without it, nothing is decided.
+
         Returns:
             The id of the assessment.
         """
@@ -120,10 +134,11 @@ class Marks:
             for item in decisions(info):
                 if item.source.source_id == self.who:
                     client.delete_assessment(trace_id, str(item.assessment_id))
-            written = client.log_assessment(trace_id, feedback)
             if first:
                 client.set_trace_tag(trace_id, TRIAGE, outcome)
-            if CLAIM in info.tags:
+            written = client.log_assessment(trace_id, feedback)
+        with contextlib.suppress(PexError), self._errors():
+            if CLAIM in info.tags:  # else it ends by itself
                 client.delete_trace_tag(trace_id, CLAIM)
         return str(written.assessment_id)
 
@@ -184,7 +199,7 @@ class Marks:
 
     @contextlib.contextmanager
     def _errors(self) -> Iterator[None]:
-        hint = "nothing is lost: repeat the decision when the store answers again"
+        hint = "nothing is lost: repeat it when the store answers again"
         with errors_of(self.uri, "does not answer", hint):
             yield
 

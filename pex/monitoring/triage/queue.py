@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import contextlib
 import dataclasses
 import datetime
 import itertools
@@ -106,7 +107,7 @@ class Queue:
         self._waiting: dict[str, None] = dict.fromkeys(self._rows.index)
         self._page: list[Item] = []
         self._done: list[Decision] = []
-        self._skipped: dict[str, str] = {}
+        self._failed: set[str] = set()
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -357,27 +358,50 @@ class Queue:
         replaced: tuple[str, ...] = (),
         change: Change | None = None,
     ) -> Decision:
-        """Write the marks; what was in a file before a failure is found there by a repetition."""
+        """Write the marks; without them, what was written to a file is taken back."""
         written: list[str] = []
         try:
             for trace_id in ids:
                 prompt = _prompt(self._rows.loc[trace_id])
                 more = {"about": about, "prompt": prompt}
                 more = {key: value for key, value in more.items() if value}
+                self._failed.add(trace_id)
                 self._marks.decide(trace_id, outcome, reason, more, first=not self._second)
+                self._failed.discard(trace_id)
                 written.append(trace_id)
+        except BaseException as error:
+            with contextlib.suppress(PexError):  # it may have arrived, without an answer
+                self._marks.take_back(ids[len(written)])
+            message = self._given_up(written, len(ids), change)
+            if not isinstance(error, PexError):
+                raise
+            kind = GoneError if isinstance(error, GoneError) else PexError
+            raise kind(f"{error.message}; {message}", hint=error.hint) from None
         finally:
-            if written or change is not None:
-                done = Decision(tuple(written), outcome, about, replaced, change)
-                self._done.append(done)
+            if written:
+                self._done.append(Decision(tuple(written), outcome, about, replaced, change))
             for trace_id in written:
                 self._waiting.pop(trace_id, None)
         return self._done[-1]
 
+    def _given_up(self, written: list[str], of: int, change: Change | None) -> str:
+        """What holds after a failure, in a sentence."""
+        if written:
+            return f"{len(written)} of {of} traces are decided, the others wait"
+        if change is None:
+            return "nothing was decided"
+        try:
+            change.take_back()
+        except (PexError, OSError) as error:
+            said = error.message if isinstance(error, PexError) else str(error)
+            return f"nothing was decided, but {change.path.name} keeps what was written: {said}"
+        return f"nothing was decided, and {change.path.name} is as it was"
+
     def _check(self, trace_id: str) -> None:
         if trace_id not in self._waiting:
             raise PexError(f"the trace '{trace_id}' is decided", hint="queue.undo() takes it back")
-        self._marks.claim(trace_id, _now(), second=self._second)
+        again = trace_id in self._failed
+        self._marks.claim(trace_id, _now(), second=self._second, again=again)
 
     def _place(self, what: str) -> Files:
         if self._files is None:

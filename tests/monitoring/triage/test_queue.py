@@ -1,14 +1,17 @@
 """Deployed traces decided in Python, with a real store and real files."""
 
+import contextlib
 import datetime
 import json
 import shutil
+import sqlite3
 
 import pytest
 
 import pex
 from pex.core.cases import load_cases
 from pex.core.errors import PexError
+from pex.monitoring.triage.files import Files
 from pex.monitoring.triage.marks import CLAIM, Marks, TakenError
 from pex.tracking.store import connect
 from tests.helpers.deployed import bulk_traces
@@ -173,27 +176,110 @@ def test_agreement_of_a_second_opinion(shop, uri):
     assert found.observed == 0.5
 
 
-def test_a_deleted_trace_and_a_store_that_goes_away_lose_nothing(shop, uri, monkeypatch):
+def test_a_deleted_trace_is_said_and_writes_nothing(shop, uri):
     queue = queue_of(shop)
     client = connect(uri)
     number = client.get_experiment_by_name("app").experiment_id
     client.delete_traces(number, trace_ids=["tr-cut"])
     with pytest.raises(PexError, match="was deleted"):
         queue.not_ours("tr-cut")
-    path = shop / "cases.csv"
-    real = Marks.decide
+    assert queue.decisions == []
 
-    def gone(self, *args, **more):
-        raise PexError("MLflow's store does not answer")
 
-    monkeypatch.setattr(Marks, "decide", gone)
-    with pytest.raises(PexError, match="does not answer"):
-        queue.case("tr-no", expected="In Bern.")
-    written = path.read_bytes()
+FULL = "CREATE TRIGGER full BEFORE INSERT ON assessments BEGIN SELECT RAISE(ABORT, 'full'); END"
+MENDED = "DROP TRIGGER full"
+
+
+def sql(uri, *statements):
+    with contextlib.closing(sqlite3.connect(uri.removeprefix("sqlite:///"))) as store:
+        for statement in statements:
+            store.execute(statement)
+        store.commit()
+
+
+@pytest.mark.parametrize("kind", ["case", "requirement"])
+def test_a_store_that_fails_after_the_file_was_written_leaves_nothing_decided(shop, uri, kind):
+    queue = queue_of(shop)
+    path = shop / {"case": "cases.csv", "requirement": "experiment.yaml"}[kind]
+    before = path.read_bytes()
+
+    def decide():
+        return getattr(queue, kind)("tr-no", "Say in Bern.")
+
+    sql(uri, FULL)
+    with pytest.raises(PexError, match=rf"nothing was decided, and {path.name} is as it was") as at:
+        decide()
+    assert "repeat it" in at.value.hint
+    assert path.read_bytes() == before
+    assert (queue.decisions, len(queue)) == ([], 4)
+    assert said(uri, "tr-no") == []
+    sql(uri, MENDED)
+    decide()
+    assert path.read_bytes() != before
+    queue.undo()
+    assert path.read_bytes() == before
+    assert said(uri, "tr-no") == []
+
+
+def test_after_a_failure_only_the_own_row_is_taken_back_and_a_changed_one_is_said(
+    shop, uri, monkeypatch
+):
+    queue, path = queue_of(shop), shop / "cases.csv"
+    real, edit = Files.add_case, ["add"]
+
+    def edited(self, *given):
+        made = real(self, *given)
+        if edit[0] == "add":
+            path.write_bytes(path.read_bytes() + b"Is it new?,yes,,,,,,,\n")
+        else:
+            path.write_text(path.read_text().replace("In Bern.", "In Basel."))
+        return made
+
+    monkeypatch.setattr(Files, "add_case", edited)
+    sql(uri, FULL)
+    with pytest.raises(PexError, match="is as it was"):
+        queue.case("tr-no", "In Bern.")
+    assert "tr-no" not in path.read_text()
+    assert "Is it new?" in path.read_text()
+    edit[0] = "change"
+    with pytest.raises(PexError, match=r"nothing was decided, but cases\.csv keeps"):
+        queue.case("tr-no", "In Bern.")
+    assert "In Basel." in path.read_text()
+    assert queue.decisions == []
+
+
+def test_a_lost_answer_does_not_stand_in_the_way_of_a_repetition(shop, uri, monkeypatch):
+    queue, path, real, back = queue_of(shop), shop / "cases.csv", Marks.decide, Marks.take_back
+
+    def lost(self, *args, **more):
+        if more:  # not of take_back
+            real(self, *args, **more)
+        raise PexError("the store does not answer")
+
+    monkeypatch.setattr(Marks, "decide", lost)
+    with pytest.raises(PexError, match="nothing was decided"):
+        queue.case("tr-no", "In Bern.")
+    assert said(uri, "tr-no") == []
+    monkeypatch.setattr(Marks, "take_back", lost)
+    with pytest.raises(PexError, match="nothing was decided"):
+        queue.case("tr-no", "In Bern.")
+    assert len(said(uri, "tr-no")) == 1
+    monkeypatch.setattr(Marks, "take_back", back)
     monkeypatch.setattr(Marks, "decide", real)
-    queue.case("tr-no", expected="In Bern.")
-    assert path.read_bytes() == written
-    assert said(uri, "tr-no")[0][0] == "case"
+    queue.case("tr-no", "In Bern.")
+    assert path.read_text().count("In Bern.") == 1
+    assert len(said(uri, "tr-no")) == 1
+
+
+def test_a_failure_between_traces_that_are_alike_keeps_those_that_are_decided(shop, uri):
+    queue = queue_of(shop)
+    sql(uri, FULL.replace("assessments BEGIN", "assessments WHEN NEW.trace_id = 'tr-err2' BEGIN"))
+    with pytest.raises(PexError, match="1 of 2 traces are decided"):
+        queue.incident("tr-err", "down", alike=True)
+    assert [done.trace_ids for done in queue.decisions] == [("tr-err",)]
+    sql(uri, MENDED)
+    queue.incident("tr-err2", "down")
+    assert said(uri, "tr-err2") == [("incident", "Ada", "down")]
 
 
 def test_columns_that_do_not_fit_are_named_and_nothing_is_written(shop):
