@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+import functools
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -11,10 +12,11 @@ import orjson
 from pex.core.errors import PexError
 from pex.guard.redact import redact
 from pex.monitoring.trace_row import RawTrace, opinion_row
-from pex.tracking.store import connect
+from pex.tracking.store import connect, retries
 
 if TYPE_CHECKING:
     from mlflow.entities import Assessment, Trace, TraceInfo
+    from mlflow.tracing.client import TracingClient
 
 PAGE = 500
 _PLACE = "mlflow.trace.spansLocation"
@@ -100,13 +102,50 @@ class ApiTraces:
 
     def details(self, name: str, infos: list[TraceInfo]) -> list[RawTrace]:
         """The traces of one page with their spans, as far as there are any."""
+        stored = [i.trace_id for i in infos if i.tags.get(_PLACE) == "TRACKING_STORE"]
+        found, broken = self.traces(stored)
+        raws = []
+        for info in infos:
+            trace = found.get(info.trace_id) or self._of_file(info)
+            raws.append(raw_trace(name, info, trace, broken=info.trace_id in broken))
+        return raws
+
+    def traces(self, trace_ids: Sequence[str]) -> tuple[dict[str, Trace], dict[str, TraceInfo]]:
+        """Traces with their spans, and the infos of those whose spans cannot be read, by id.
+
+        A server that meets one span that it cannot read refuses all traces of a request. So the
+        traces are then asked for in halves, until the broken ones are alone.
+
+        Raises:
+            PexError: the store does not answer.
+        """
+        if not trace_ids:
+            return {}, {}
+        try:
+            with retries(1):
+                return self._batch(trace_ids), {}
+        except Exception as error:  # noqa: BLE001 - what a broken span causes depends on the store
+            refused = _is_refusal(error)
+        with self._errors(None):
+            if not refused:  # too busy, or away: as patient as MLflow's settings say
+                return self._batch(trace_ids), {}
+            if len(trace_ids) == 1:
+                info = self._tracing.get_trace_info(trace_ids[0])  # the store itself is well
+                return {}, {info.trace_id: info}
+        middle = len(trace_ids) // 2
+        found, broken = self.traces(trace_ids[:middle])
+        others, also = self.traces(trace_ids[middle:])
+        return found | others, broken | also
+
+    def _batch(self, trace_ids: Sequence[str]) -> dict[str, Trace]:
+        found = self._tracing.batch_get_traces(list(trace_ids))
+        return {trace.info.trace_id: trace for trace in found}
+
+    @functools.cached_property
+    def _tracing(self) -> TracingClient:
         from mlflow.tracing.client import TracingClient
 
-        stored = [i.trace_id for i in infos if i.tags.get(_PLACE) == "TRACKING_STORE"]
-        with self._errors(None):
-            traces = TracingClient(self._uri).batch_get_traces(stored) if stored else []
-        found = {trace.info.trace_id: trace for trace in traces}
-        return [raw_trace(name, i, found.get(i.trace_id) or self._of_file(i)) for i in infos]
+        return TracingClient(self._uri)
 
     def _of_file(self, info: TraceInfo) -> Trace | None:
         """A trace whose spans are a file, as earlier versions of MLflow wrote them."""
@@ -119,6 +158,15 @@ class ApiTraces:
         return found
 
 
+def _is_refusal(error: Exception) -> bool:
+    """Whether an error is about what was asked for: not a server that is away or too busy."""
+    from mlflow.exceptions import MlflowException, RestException
+
+    if isinstance(error, MlflowException) and not isinstance(error, RestException):
+        return "500 error responses" in str(error)
+    return not isinstance(error, OSError)
+
+
 def mark_of(info: TraceInfo) -> str:
     """What changes when a trace ends, or when its assessments change."""
     given = info.assessments or []
@@ -127,8 +175,13 @@ def mark_of(info: TraceInfo) -> str:
     return f"{info.state.value} {info.execution_duration} {len(given)} {updated} {valid}"
 
 
-def raw_trace(experiment: str, info: TraceInfo, trace: Trace | None) -> RawTrace:
-    """A trace of MLflow's client; without spans where they cannot be had."""
+def raw_trace(
+    experiment: str, info: TraceInfo, trace: Trace | None, *, broken: bool = False
+) -> RawTrace:
+    """A trace of MLflow's client; without spans where they cannot be had.
+
+    If it is broken, it has one span that nobody can read, as it has where a database is read.
+    """
     usage, cost = info.token_usage or {}, _json(info.trace_metadata.get("mlflow.trace.cost"))
     spans = trace.data.spans if trace is not None else []
     return RawTrace(
@@ -151,7 +204,8 @@ def raw_trace(experiment: str, info: TraceInfo, trace: Trace | None) -> RawTrace
         contents=[
             (orjson.dumps(span.to_dict(), default=str), span.span_type)
             for span in sorted(spans, key=lambda span: span.start_time_ns)
-        ],
+        ]
+        or [(b"", None)] * broken,
         opinions=[
             opinion_row(
                 info.trace_id, item.name, _value(item), item.source.source_type,

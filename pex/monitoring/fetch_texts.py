@@ -7,11 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from pex.monitoring import spans
-from pex.monitoring.api_traces import raw_trace
+from pex.monitoring.api_traces import ApiTraces, raw_trace
 from pex.monitoring.spans import INPUTS, StoredSpan
 from pex.monitoring.sql_traces import IDS, SqlTraces, is_sql
 from pex.monitoring.trace_row import linked_prompts
-from pex.tracking.store import connect
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -73,18 +72,15 @@ def _from_sql(store: SqlTraces, ids: Sequence[str]) -> dict[str, TraceTexts]:
 
 
 def _from_api(uri: str, ids: Sequence[str]) -> dict[str, TraceTexts]:
-    from mlflow.exceptions import MlflowException
-
-    client, found = connect(uri), {}
-    for trace_id in ids:
-        try:
-            trace = client.get_trace(trace_id, display=False)
-        except MlflowException:
-            continue
-        raw = raw_trace("", trace.info, trace)
-        given = [(i.name, i.rationale) for i in trace.info.assessments or [] if i.rationale]
-        found[trace_id] = _texts(raw, given)
-    return found
+    api, texts = ApiTraces(uri), {}
+    for start in range(0, len(ids), IDS):
+        found, broken = api.traces(ids[start : start + IDS])
+        infos = broken | {trace_id: trace.info for trace_id, trace in found.items()}
+        for trace_id, info in infos.items():
+            raw = raw_trace("", info, found.get(trace_id), broken=trace_id in broken)
+            given = [(i.name, i.rationale) for i in info.assessments or [] if i.rationale]
+            texts[trace_id] = _texts(raw, given)
+    return {key: texts[key] for key in ids if key in texts}
 
 
 def _texts(raw: Any, comments: Sequence[tuple[str, str]]) -> TraceTexts:

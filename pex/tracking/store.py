@@ -8,7 +8,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -244,10 +244,17 @@ def _few_retries() -> Iterator[None]:
     from mlflow.environment_variables import MLFLOW_HTTP_REQUEST_MAX_RETRIES as RETRIES
 
     usual = str(RETRIES.default)
-    if os.environ.get(RETRIES.name, usual) != usual:
+    with retries(2) if os.environ.get(RETRIES.name, usual) == usual else nullcontext():
         yield
-        return
-    os.environ[RETRIES.name] = "2"
+
+
+@contextmanager
+def retries(count: int) -> Iterator[None]:
+    """Let MLflow repeat a request that failed only so often; in all threads, so keep it short."""
+    from mlflow.environment_variables import MLFLOW_HTTP_REQUEST_MAX_RETRIES as RETRIES
+
+    usual = os.environ.get(RETRIES.name, str(RETRIES.default))
+    os.environ[RETRIES.name] = str(count)
     try:
         yield
     finally:

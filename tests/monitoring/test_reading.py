@@ -9,11 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mlflow.exceptions import MlflowException
+from mlflow.tracing.client import TracingClient
 
 from pex.core.errors import PexError
 from pex.monitoring import sql_traces
 from pex.monitoring.reading import fetch_texts, read_traces, user_digest
 from pex.monitoring.spec import Source
+from pex.monitoring.sql_traces import SqlTraces
 from pex.monitoring.traces import COLUMNS, OPINIONS
 from tests.helpers.deployed import bulk_traces
 
@@ -214,6 +217,34 @@ def test_what_is_missing_is_missing_and_counted(uri: str, tmp_path: Path) -> Non
         "1 trace without a count of tokens",
     ):
         assert text in found.remarks
+
+
+def test_a_store_that_refuses_a_broken_span_loses_one_trace_and_an_outage_none(
+    uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows: list[dict[str, Any]] = [{"trace_id": f"tr-{n}", "started_at": at(n)} for n in range(20)]
+    bulk_traces(uri, "shop", [*rows[:7], rows[7] | {"spans": "broken"}, *rows[8:]])
+    monkeypatch.setattr(SqlTraces, "is_current", lambda _: False)  # so MLflow's client is asked
+    ask = TracingClient.batch_get_traces
+    asked: list[int] = []
+    problem = "too many 503 error responses"
+
+    def refuse(client: TracingClient, ids: list[str]) -> Any:
+        asked.append(len(ids))
+        if "tr-7" in ids:
+            raise MlflowException(f"API request to /batchGet failed with exception {problem}")
+        return ask(client, ids)
+
+    monkeypatch.setattr(TracingClient, "batch_get_traces", refuse)
+    with pytest.raises(PexError, match="503"):
+        read_traces(uri, SHOP, tmp_path)
+    assert asked == [20, 20]  # once in a hurry, once patiently
+    problem = "too many 500 error responses"
+    found = read_traces(uri, SHOP, tmp_path)
+    assert (found.new, list(found.frame[found.frame.model.isna()].trace_id)) == (20, ["tr-7"])
+    assert "1 trace with spans that cannot be read" in found.remarks
+    asked.clear()
+    assert (read_traces(uri, SHOP, tmp_path).new, asked) == (0, [])
 
 
 def test_a_store_that_goes_away_keeps_what_was_read(

@@ -7,13 +7,17 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from pex.monitoring.reading import fetch_texts, read_traces
+import pex
+from pex.core.errors import PexError
+from pex.monitoring.reading import fetch_texts, read_traces, user_digest
 from pex.monitoring.spec import Source
 from pex.tracking.store import connect
+from tests.helpers.deployed import bulk_traces
 from tests.helpers.mlflow_server import MlflowServer
 
 pytestmark = pytest.mark.soak  # it starts a server
@@ -96,3 +100,40 @@ def test_a_trace_that_came_by_opentelemetry_reads_the_same_from_both_sides(
         assert (row.service, row.user_digest is not None) == ("checkout", True)
         texts = fetch_texts(uri, found.frame.trace_id)[row.trace_id]
         assert (texts.request, texts.response) == ("Where is my order now?", "On its way.")
+
+
+def test_broken_spans_cost_one_trace_each_and_later_looks_ask_for_what_is_new(
+    server: tuple[MlflowServer, str], tmp_path: Path
+) -> None:
+    running, store = server
+    rows: list[dict[str, Any]] = [{"trace_id": f"tr-{n}", "service": "shop"} for n in range(25)]
+    rows[3] |= {"spans": "broken", "feedback": [{"value": False, "comment": "No answer."}]}
+    rows[17] |= {"spans": "broken", "service": "till"}
+    bulk_traces(store, "broken", rows)
+    source, state = Source(experiment="broken"), tmp_path / "state"
+    first = read_traces(running.uri, source, state)
+    assert (first.new, list(first.frame[first.frame.model.isna()].trace_id)) == (
+        25, [t for t in first.frame.trace_id if t in ("tr-3", "tr-17")],
+    )  # fmt: skip
+    assert "2 traces with spans that cannot be read" in first.remarks
+    texts = fetch_texts(running.uri, ["tr-3", "tr-gone", "tr-4"])
+    assert list(texts) == ["tr-3", "tr-4"]
+    assert (texts["tr-3"].request, texts["tr-3"].comments) == (None, (("user", "No answer."),))
+    assert texts["tr-4"].request
+
+    bulk_traces(store, "broken", [{"trace_id": "tr-late", "service": "shop"}])
+    assert pex.feedback("tr-4", True, user="anna", comment="Thanks!", uri=running.uri, strict=True)
+    pages: list[set[str]] = []
+    again = read_traces(
+        running.uri, source, state, on_page=lambda page: pages.append(set(page.frame.trace_id))
+    )
+    assert (again.new, pages) == (1, [{"tr-late", "tr-4"}])
+    given = again.feedback.set_index("trace_id")
+    assert (given.number["tr-4"], given.by["tr-4"]) == (1, user_digest("anna"))
+    assert "2 traces with spans that cannot be read" in again.remarks
+
+    till = Source(experiment="broken", filter="tag.service = 'till'")
+    assert list(read_traces(running.uri, till, state).frame.trace_id) == ["tr-17"]
+    wrong = Source(experiment="broken", filter="colour is blue")
+    with pytest.raises(PexError, match="does not understand the filter"):
+        read_traces(running.uri, wrong, state)
