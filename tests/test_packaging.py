@@ -70,6 +70,7 @@ def test_the_wheel_brings_everything(tmp_path: Path) -> None:
         "pex/adoption/page.html.jinja",
         "pex/starter/notebooks/adopt_model.ipynb",
         "pex/starter/notebooks/compare.ipynb",
+        "pex/starter/notebooks/monitor.ipynb",
         "pex/starter/notebooks/morning.ipynb",
         "pex/starter/experiments/review-sentiment/cases.csv",
     ):

@@ -18,6 +18,7 @@ NOTEBOOKS = tuple(
         "05_improve_prompts.ipynb",
         "adopt_model.ipynb",
         "compare.ipynb",
+        "monitor.ipynb",
         "morning.ipynb",
     )
 )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pex.core.errors import PexError, nearest
 from pex.core.project import find_project
-from pex.monitoring.over_time import check_by
+from pex.monitoring.over_time import check_by, empty_traces
 from pex.monitoring.results import MonitorResults
 from pex.monitoring.spec import MonitorSpec, Sample, Source, load_monitor
 from pex.monitoring.traces import Traces
@@ -61,8 +61,9 @@ def monitor(
         now: the time of the look; default: the present.
 
     Raises:
-        PexError: a key, scorer, day or filter does not fit; there is no such experiment, with the
-            nearest name; the store does not answer. No model was called.
+        PexError: a key, scorer, day or filter does not fit; there is no experiment of the given
+            name, with the nearest one; the store does not answer. No model was called. Where the
+            file's experiment is not there yet, the look is empty and says so.
 
     Example:
         >>> import pex
@@ -80,7 +81,8 @@ def monitor(
     project = find_project(folder)
     uri = store_of(project, load_settings(project), tracking_uri)
     with progress(show) as say:
-        look = _Look(spec, folder, project, uri, now or datetime.datetime.now(datetime.UTC), say)
+        moment = now or datetime.datetime.now(datetime.UTC)
+        look = _Look(spec, folder, project, uri, moment, say, may_be_new=_is_file(source))
         results = look.run(begin, end, by)
         if record:
             from pex.monitoring.record_look import record_look
@@ -114,7 +116,7 @@ def _spec_of(
     query: str | None,
 ) -> tuple[MonitorSpec, Path]:
     path = Path(source)
-    if isinstance(source, Path) or path.suffix in _FILES:
+    if _is_file(source):
         if not path.is_file():
             raise PexError(f"monitor: {source} does not exist")
         spec, folder = load_monitor(path), path.resolve().parent
@@ -129,6 +131,10 @@ def _spec_of(
     if query is not None:
         update["source"] = spec.source.model_copy(update={"filter": query})
     return spec.model_copy(update=update), folder
+
+
+def _is_file(source: str | Path) -> bool:
+    return isinstance(source, Path) or Path(source).suffix in _FILES
 
 
 def _sample(given: float | Mapping[str, Any] | Sample) -> Sample:
@@ -170,6 +176,8 @@ class _Look:
     uri: str
     now: datetime.datetime
     say: Callable[[str], None]
+    may_be_new: bool = False
+    """Whether the application may not have written its first trace yet: a file can be older."""
 
     @property
     def state(self) -> Path:
@@ -184,9 +192,9 @@ class _Look:
         from pex.monitoring.look import look
         from pex.monitoring.reading import read_traces
 
-        ids = self._experiments()
+        ids, not_yet = self._experiments()
         moves = [line.move for line in read_history(self.project).lines]
-        traces = read_traces(
+        traces = empty_traces() if not_yet else read_traces(
             self.uri, self.spec.source, self.state / "monitor", first=_midnight(first),
             last=_midnight(last, 1), on_page=self._page, settings=load_settings(self.project),
         )  # fmt: skip
@@ -205,23 +213,29 @@ class _Look:
             experiment_ids=ids,
             now=self.now,
             by_column=by,
-            empty="" if len(traces.frame) else self._why_empty(first, last),
+            empty="" if len(traces.frame) else not_yet or self._why_empty(first, last),
         )
 
     def _page(self, page: Traces) -> None:
         self.say(f"{page.new:,} new traces read")
 
-    def _experiments(self) -> dict[str, str]:
-        """MLflow's ids of the experiments."""
+    def _experiments(self) -> tuple[dict[str, str], str]:
+        """MLflow's ids of the experiments, and what to do if none is there yet."""
         client = connect(self.uri)
         with errors_of(self.uri):
             known = {item.name: str(item.experiment_id) for item in client.search_experiments()}
-        for name in self.spec.source.experiments:
-            if name not in known:
-                raise PexError(
-                    f"MLflow has no experiment '{name}'", hint=nearest(name, list(known))
-                )
-        return {name: known[name] for name in self.spec.source.experiments}
+        names = self.spec.source.experiments
+        missing = [name for name in names if name not in known]
+        if missing and self.may_be_new and len(missing) == len(names):
+            near = nearest(missing[0], list(known))
+            return {}, (
+                f"MLflow has no experiment '{missing[0]}' yet ({near}). "
+                f"It is there once an application with mlflow.set_experiment({missing[0]!r}) and "
+                "mlflow.openai.autolog() or @mlflow.trace has answered once."
+            )
+        for name in missing:
+            raise PexError(f"MLflow has no experiment '{name}'", hint=nearest(name, list(known)))
+        return {name: known[name] for name in names}, ""
 
     def _score(self, traces: Traces) -> tuple[Traces, Scored]:
         from pex.monitoring.scoring import matching_filter, score_sample

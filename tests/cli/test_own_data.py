@@ -67,6 +67,7 @@ def test_each_kind_of_file_becomes_an_experiment(kind: str, tmp_path: Path) -> N
         "03_prompt_library",
         "04_analyse_in_mlflow",
         "05_improve_prompts",
+        "monitor",
     ):
         assert (tmp_path / f"proj/notebooks/{name}.ipynb").is_file()
     workflow = (tmp_path / "proj/.github/workflows/prompts.yml").read_text()

@@ -130,6 +130,13 @@ def test_empty_states_name_what_there_is(shop: str, project: Path) -> None:
     said = _message(lambda: look("shpo"))
     assert "no experiment 'shpo'" in said
     assert "shop" in said
+    (project / "new.yaml").write_text("name: new\nsource: {experiment: shop-2}\n")
+    early = look("new.yaml", record=False)
+    assert early.code == 3
+    assert early.headline.startswith("MLflow has no experiment 'shop-2' yet (did you mean 'shop'?")
+    assert "mlflow.openai.autolog()" in early.headline
+    assert len(early.by("prompt_version")) == 0
+    early.check()
     nothing = look("shop", first="2027-01-01", record=False)
     assert nothing.headline.startswith("No traces in 'shop' since 2027-01-01.")
 
