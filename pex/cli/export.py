@@ -55,12 +55,21 @@ def export(
     personal: Annotated[
         str, typer.Option(metavar="hide|keep|refuse", help="What looks like personal data.")
     ] = "hide",
+    keep: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="VALUE",
+            help="Nobody's data: a value, @firm.org, or re:PATTERN; may be given more than once.",
+        ),
+    ] = None,
     licence: Annotated[
         str, typer.Option(metavar="NAME", help="Of the data, where the cases do not say it.")
     ] = "",
     price: Annotated[
         float | None,
-        typer.Option(metavar="USD", help="Of a million training tokens, for the card."),
+        typer.Option(
+            metavar="USD", help="Of a million training tokens, for the card; else of pex.toml."
+        ),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an earlier export.")] = False,
     dry_run: Annotated[
@@ -88,6 +97,7 @@ def export(
         raters=raters,
         validation=validation,
         personal=personal,
+        keep=keep or (),
         licence=licence,
         price=price,
         force=force,

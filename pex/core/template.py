@@ -30,6 +30,10 @@ _IMAGE = re.compile(r"!\[[^\]\n]{0,1000}\]\(((?:\{\{.{0,1000}?\}\}|[^(){}\n])+)\
 _ONLY_A_VARIABLE = re.compile(r"\s*\{\{-?\s*([A-Za-z_]\w*)\s*-?\}\}\s*")
 
 
+_PLAIN_VARIABLE = re.compile(r"\{\{ *([A-Za-z_][A-Za-z0-9_]*) *\}\}")
+_LONGEST_PLAIN = 200_000
+"""Characters; what is longer is left to Jinja, whose bounds depend on the values."""
+
 _SPACED = re.compile(
     r"\{\{-?\s*([^\W\d][^{}|()\"'\[\]+*=~<>,.]{0,100}[\s/-][^{}|()\"'\[\]+*=~<>,.]{0,100}?)\s*-?\}\}"
 )
@@ -193,6 +197,39 @@ def cut(text: str, values: Mapping[str, Any], where: str) -> list[str]:
     return render(marked, values, where).split(_MARK)
 
 
+@functools.lru_cache(maxsize=512)
+def _plain(text: str) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
+    """The text between variables, and their names, of a template that has nothing else."""
+    if len(text) > _LONGEST_PLAIN:
+        return None
+    between = _PLAIN_VARIABLE.split(text)
+    names = tuple(between[1::2])
+    data = tuple(between[::2])
+    if any(mark in piece for piece in data for mark in ("{{", "}}", "{%", "%}", "{#", "#}", "\r")):
+        return None
+    # Words such as true are no variables, and Jinja itself says that it adds nothing else.
+    if set(names) != set(variables(text)):
+        return None
+    same = _rendered(text, dict.fromkeys(names, "x")) == "x".join(data)
+    return (data, names) if same else None
+
+
+def _filled(text: str, values: Mapping[str, Any]) -> str | None:
+    """A plain template with plain strings in it; None if Jinja is needed."""
+    plain = _plain(text)
+    if plain is None:
+        return None
+    data, names = plain
+    parts = [data[0]]
+    for name, after in zip(names, data[1:], strict=True):
+        value = values.get(name)
+        if type(value) is not str:
+            return None
+        parts += value, after
+    filled = "".join(parts)
+    return filled if len(filled) <= _LONGEST_PLAIN else None
+
+
 def render(text: str, values: Mapping[str, Any], where: str) -> str:
     """Fill in `values`; a dict or list is rendered as JSON, None as nothing.
 
@@ -204,11 +241,13 @@ def render(text: str, values: Mapping[str, Any], where: str) -> str:
         >>> render("Hello {{ name }}!", {"name": "{{ 7 * 7 }}"}, "prompt 'p'")
         'Hello {{ 7 * 7 }}!'
     """
+    filled = _filled(text, values)
+    if filled is not None:
+        return filled
     names = variables(text)
     given = {name: _value(name, values[name], where) for name in names if name in values}
     try:
-        account = template_bounds.Account(given)
-        return account.end(_compile(text).render({**given, template_bounds.KEY: account}))
+        return _rendered(text, given)
     except UndefinedError as error:
         message, _, hint = str(error.message).partition("\n")
         if (name := message.removeprefix("variable ")) != message:
@@ -226,6 +265,12 @@ def render(text: str, values: Mapping[str, Any], where: str) -> str:
         raise PexError(f"{where}: not allowed in a template: {error.message}") from None
     except Exception as error:  # noqa: BLE001 - a template can fail in any way that Python can
         raise PexError(f"{where}: the template failed: {error}") from None
+
+
+def _rendered(text: str, given: Mapping[str, Any]) -> str:
+    """What Jinja makes of it, within bounds."""
+    account = template_bounds.Account(given)
+    return account.end(_compile(text).render({**given, template_bounds.KEY: account}))
 
 
 def _value(name: str, value: Any, where: str) -> Any:

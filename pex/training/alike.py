@@ -24,7 +24,7 @@ SAME = 0.9
 _SHORTEST = 12
 """Characters; shorter texts are compared for equality only: 'yes' is not a reworded 'yet'."""
 _SHORT, _LEAST_SHORT, _LEAST_LONG = 400, 0.3, 0.5
-_BUCKETS = {3: 2048, 5: 4096}
+_BUCKETS = 1 << 16
 _BANDS, _ROWS = 12, 3
 _SEED = 20_240_601
 
@@ -47,7 +47,7 @@ class HeldOutTexts:
         for number, text in enumerate(self._texts):
             self._place.setdefault(text, number)
         self._kept = [_bounded(text) for text in self._texts]
-        self._sides: list[tuple[int, NDArray[np.int_], Any]] = []
+        self._sides: list[tuple[int, NDArray[np.int_], Any, NDArray[np.int_]]] = []
         for size in (3, 5):
             chosen = [
                 number for number, text in enumerate(self._kept)
@@ -56,8 +56,11 @@ class HeldOutTexts:
             if chosen:
                 import numpy as np
 
-                sets = _sets([self._kept[number] for number in chosen], size)
-                self._sides.append((size, np.array(chosen), sets))
+                sets, _ = _runs([self._kept[number] for number in chosen], size)
+                sets.sum_duplicates()
+                sets.data[:] = 1
+                counts = np.asarray(sets.sum(axis=1)).ravel()
+                self._sides.append((size, np.array(chosen), sets.T.tocsr(), counts))
 
     def __len__(self) -> int:
         return len(self._texts)
@@ -73,31 +76,36 @@ class HeldOutTexts:
             (self._place[text], 1.0) if text in self._place else None for text in candidates
         ]
         kept = [_bounded(text) for text in candidates]
-        for size, numbers, sets in self._sides:
+        longest = max(map(len, self._kept), default=0)
+        for side in self._sides:
+            size = side[0]
             open_ones = [
                 at for at, text in enumerate(kept)
                 if found[at] is None and len(text) >= _SHORTEST and _fits(text, size)
+                # Two short texts are compared by their short runs.
+                and (size == 3 or max(longest, len(text)) > _SHORT)
             ]  # fmt: skip
             if open_ones:
-                self._find(kept, open_ones, size, numbers, sets, found)
+                self._find(kept, open_ones, side, found)
         return found
 
     def _find(
         self,
         kept: Sequence[str],
         open_ones: Sequence[int],
-        size: int,
-        numbers: NDArray[np.int_],
-        sets: Any,
+        side: tuple[int, NDArray[np.int_], Any, NDArray[np.int_]],
         found: list[tuple[int, float] | None],
     ) -> None:
         import numpy as np
 
-        own = _sets([kept[at] for at in open_ones], size)
-        shared = own @ sets.T
-        fewer = np.minimum(own.sum(axis=1)[:, None], sets.sum(axis=1)[None, :])
-        near = shared >= (_LEAST_SHORT if size == 3 else _LEAST_LONG) * fewer
-        for row, column in np.argwhere(near).tolist():
+        size, numbers, runs_of, counts = side
+        own, lengths = _runs([kept[at] for at in open_ones], size)
+        shared = (own @ runs_of).tocoo()
+        least = _LEAST_SHORT if size == 3 else _LEAST_LONG
+        near = shared.data >= least * np.minimum(lengths[shared.row], counts[shared.col])
+        for row, column in sorted(
+            zip(shared.row[near].tolist(), shared.col[near].tolist(), strict=True)
+        ):
             at, number = open_ones[row], int(numbers[column])
             likeness = _likeness(kept[at], self._kept[number])
             best = found[at]
@@ -191,13 +199,25 @@ def _shingles(text: str, size: int) -> NDArray[np.uint32]:
     return found
 
 
-def _sets(texts: Sequence[str], size: int) -> NDArray[np.float32]:
-    """A row for each text with a 1 for each of its runs, hashed into columns."""
-    import numpy as np
+def _runs(texts: Sequence[str], size: int) -> tuple[Any, NDArray[np.int_]]:
+    """A sparse row for each text with a 1 for each of its runs, and how many runs it has.
 
-    buckets = _BUCKETS[size]
-    shift = np.uint32(32 - buckets.bit_length() + 1)
-    sets = np.zeros((len(texts), buckets), dtype="float32")
-    for row, text in enumerate(texts):
-        sets[row, _shingles(text, size) >> shift] = 1
-    return sets
+    Runs are hashed into columns; one that is in a text twice is there twice. A product with dense
+    rows would be spread over all cores and cost more.
+
+    Args:
+        texts: none shorter than `size`.
+        size: the characters of a run.
+    """
+    import numpy as np
+    from scipy.sparse import csr_matrix
+
+    hashes = _shingles("".join(texts), size) >> np.uint32(16)
+    lengths = np.array([len(text) for text in texts])
+    counts = lengths - size + 1
+    begin = np.cumsum(lengths) - lengths
+    place = np.arange(lengths.sum()) - np.repeat(begin, lengths)
+    columns = hashes[np.flatnonzero(place < np.repeat(counts, lengths))].astype("int32")
+    ends = np.concatenate([[0], np.cumsum(counts)])
+    ones = np.ones(len(columns), dtype="int32")
+    return csr_matrix((ones, columns, ends), shape=(len(texts), _BUCKETS)), counts

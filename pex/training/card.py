@@ -56,11 +56,16 @@ def card_text(facts: Mapping[str, Any]) -> str:
 
 
 def _cost(facts: Mapping[str, Any]) -> str:
-    price = facts["price_usd_per_million"]
-    if price is None:
+    prices = facts["training_usd_per_million"]
+    if not prices:
         return "No price for training tokens is known."
     train = facts["files"].get("train.jsonl", {"tokens": 0})["tokens"]
-    return f"One epoch costs about ${train * price / 1e6:.2f} at ${price:g} a million tokens."
+    said = [
+        f"One epoch costs about ${train * price / 1e6:.2f} at ${price:g} a million tokens"
+        + (f" (`{model}`)." if model else ".")
+        for model, price in prices.items()
+    ]
+    return " ".join(said)
 
 
 def _personal(facts: Mapping[str, Any]) -> str:

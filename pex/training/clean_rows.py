@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import collections
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, get_args
 
 from pex.core.errors import PexError
-from pex.guard.personal import personal_data
-from pex.guard.redact import known
+from pex.guard.placeholders import LABELS, Placeholders, hide_in
+from pex.guard.redact import known as known_secrets
 from pex.guard.scan import scan
 
 Personal = Literal["hide", "keep", "refuse"]
 PERSONAL: tuple[Personal, ...] = get_args(Personal)
-_MAY_BE = re.compile(r"@|[0-9](?:[^0-9\n]{0,3}[0-9]){5}")
+_MAY_BE = re.compile(r"@|\d(?:[^\d\n]{0,3}\d){5}")
 """An address has an @, and numbers of people have six digits: other texts need no closer look."""
+_KIND_OF = {label: kind for kind, label in LABELS.items()}
 _MOST_SHOWN = 5
 _MOST_KEPT, _LONGEST_KEPT = 10_000, 4_000
 
@@ -27,27 +28,41 @@ class RowCleaner:
         personal: what is done about what looks like a person's data: `hide` replaces it with
             placeholders, the same one for the same data throughout the export; `keep` counts it;
             `refuse` stops the export.
+        keep: values that are nobody's, such as `@firm.org`; see `pex.guard.placeholders`.
+
+    Raises:
+        PexError: a value in `keep` is not valid.
 
     Example:
         >>> cleaner = RowCleaner("hide")
         >>> cleaner.clean({"content": "Write to ada@firm.org, not to ada@firm.org!"}, "r1")
-        {'content': 'Write to [e-mail address 1], not to [e-mail address 1]!'}
+        {'content': 'Write to [EMAIL_1], not to [EMAIL_1]!'}
         >>> dict(cleaner.counts)
         {'e-mail address': 2}
     """
 
-    def __init__(self, personal: Personal) -> None:
+    def __init__(self, personal: Personal, keep: Sequence[str] = ()) -> None:
+        self._keep = tuple(keep)
+        self._placeholders = Placeholders()
+        self._hide("")
         self.counts: collections.Counter[str] = collections.Counter()
         """The places that look like personal data, by kind."""
         self.rows = 0
         """Rows that have any."""
         self._personal = personal
-        self._known = known()
-        self._placeholders: dict[tuple[str, str], str] = {}
-        self._numbers: collections.Counter[str] = collections.Counter()
+        self._known = known_secrets()
         self._refused: list[str] = []
         self._clean: set[str] = set()
         self._case = ""
+
+    def reserve(self, text: str) -> None:
+        """Give the placeholders that a text has already to nothing else.
+
+        Args:
+            text: of any row, before the first is cleaned.
+        """
+        if "[" in text:
+            self._placeholders.reserve(text)
 
     def clean(self, row: dict[str, Any], case_id: str) -> dict[str, Any]:
         """The row as it may be written.
@@ -92,19 +107,18 @@ class RowCleaner:
             return text
         if text.startswith("data:"):
             return text
-        found = personal_data(text)
-        for item in found:
-            self.counts[item.kind] += 1
-        if not found or self._personal != "hide":
-            return text
-        parts, end = [], 0
-        for item in found:
-            parts += [
-                text[end : item.start],
-                self._placeholder(item.kind, text[item.start : item.end]),
-            ]
-            end = item.end
-        return "".join([*parts, text[end:]])
+        hidden, found = self._hide(text)
+        self.counts.update(_KIND_OF[name[1:].rpartition("_")[0]] for name in found)
+        return hidden if self._personal == "hide" else text
+
+    def _hide(self, text: str) -> tuple[str, tuple[str, ...]]:
+        try:
+            hidden = hide_in(text, keep=self._keep, known=self._placeholders)
+        except ValueError as error:
+            raise PexError(
+                f"keep: {error}", hint='"help@firm.org", "@firm.org" or "re:PATTERN"'
+            ) from None
+        return hidden.value, hidden.found
 
     def _check(self, text: str) -> None:
         secrets = scan(text, self._known)
@@ -115,13 +129,6 @@ class RowCleaner:
                 hint="nothing was exported; take it out of the case, and change the secret: a "
                 "trained model can repeat it",
             )
-
-    def _placeholder(self, kind: str, value: str) -> str:
-        key = kind, re.sub(r"[\s().-]+", "", value).casefold() if "@" not in value else value
-        if key not in self._placeholders:
-            self._numbers[kind] += 1
-            self._placeholders[key] = f"[{kind} {self._numbers[kind]}]"
-        return self._placeholders[key]
 
 
 def _mapped(value: Any, change: Callable[[str], str]) -> Any:

@@ -3,39 +3,42 @@
 from __future__ import annotations
 
 import collections
+import contextlib
 import dataclasses
+import gc
 import hashlib
 import itertools
 import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import orjson
 
 from pex.core.canonical_json import json_text
 from pex.core.case import Case
-from pex.core.errors import PexError, nearest
+from pex.core.errors import PexError
 from pex.core.splits import divide_cases
 from pex.core.text import value_text
 from pex.core.values import to_json_value
-from pex.run.request import BYTES_PER_TOKEN
+from pex.project.settings import load_settings
 from pex.training.alike import SeenTexts
 from pex.training.card import card_text
-from pex.training.clean_rows import PERSONAL, Personal, RowCleaner
+from pex.training.choice import Choice, choice_of
+from pex.training.clean_rows import RowCleaner
 from pex.training.example import Example, Pick, UnfitError, case_text
 from pex.training.finding import Finding
-from pex.training.formats import Format, check_format
+from pex.training.formats import Format
 from pex.training.held_out import GATED, HOW_TO_MARK, HeldOut, held_out_cases
 from pex.training.material import Material, material_of
-from pex.training.sources import SOURCES, LeftOut, Options, SourceName
-from pex.training.validate import check_file
+from pex.training.output_files import OutputFiles
+from pex.training.sources import LeftOut, Options
+from pex.training.validate import FileCheck
 from pex.training.writers import WRITERS
 
 MANIFEST, CARD, ROWS = "export.json", "README.md", "rows.jsonl"
 _CHUNK = 512
-_PREFERENCES = ("openai-dpo", "trl-preference", "trl-preference-implicit")
 _NOT_NAMED = "not stated"
 
 
@@ -66,20 +69,6 @@ class Exported:
         return "\n".join(lines)
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Choice:
-    """How an export is made; see `export`."""
-
-    format: Format
-    sources: tuple[SourceName, ...]
-    prompt: str | None
-    options: Options
-    validation: float
-    personal: Personal
-    licence: str
-    price: float | None
-
-
 def export(
     what: str | Path,
     format: str,  # noqa: A002 - what it is called everywhere
@@ -92,6 +81,7 @@ def export(
     raters: int = 1,
     validation: float = 0.1,
     personal: str = "hide",
+    keep: Sequence[str] = (),
     licence: str = "",
     price: float | None = None,
     force: bool = False,
@@ -117,8 +107,11 @@ def export(
         raters: how many people must have rated a pair.
         validation: the share of the groups that goes into `validation.jsonl`; 0 for none.
         personal: `hide`, `keep` or `refuse` what looks like a person's data.
+        keep: what is nobody's data: a value, all addresses of a domain (`@firm.org`), or a regular
+            expression for the whole value (`re:[+]49 800 .*`).
         licence: the licence of the data, for the card.
-        price: USD for a million training tokens, for the card.
+        price: USD for a million training tokens, for the card; by default what `pex.toml` says of
+            the models (`training_usd_per_million`).
         force: replace an earlier export in this folder.
         dry_run: say what would be written, and write nothing.
         on_progress: called with the rows written and all rows.
@@ -126,27 +119,32 @@ def export(
     Raises:
         PexError: something does not fit, a secret is in a row, or nothing is left to export.
     """
-    choice = _choice(
+    choice = choice_of(
         format, sources, prompt, Options(score, at_least, raters, format == "trl-unpaired"),
-        validation, personal, licence, price,
+        validation, personal, licence, price, tuple(keep),
     )  # fmt: skip
     folder = Path(out)
     _check_folder(folder, force)
+    with _seldom_collected():
+        return _exported(what, choice, folder, dry_run, on_progress)
+
+
+def _exported(
+    what: str | Path,
+    choice: Choice,
+    folder: Path,
+    dry_run: bool,
+    on_progress: Callable[[int, int], object] | None,
+) -> Exported:
     left_out = LeftOut()
     material = material_of(what, choice.sources, choice.options, left_out)
-    chosen = _chosen(material, choice, left_out)
+    cleaner = RowCleaner(choice.personal, choice.keep)
+    chosen = _chosen(material, cleaner, left_out)
     part = folder.absolute().with_name(f".{folder.name}.part-{os.getpid()}")
     part.mkdir(parents=True)
     try:
-        writing = _Writing(part, material, choice, left_out)
-        writing.write(chosen, on_progress)
-        findings = [
-            dataclasses.replace(finding, file=str(folder / name))
-            for name in writing.files
-            for finding in check_file(part / name, choice.format)
-            if not (finding.line == 0 and name == "validation.jsonl")  # may be small
-        ]
-        exported = writing.end(findings)
+        writing = _Writing(part, material, choice, left_out, cleaner)
+        exported = writing.end(writing.write(chosen, folder, on_progress))
         if not dry_run:
             _put_in_place(part, folder)
             exported = dataclasses.replace(exported, folder=folder)
@@ -155,40 +153,16 @@ def export(
     return exported
 
 
-def _choice(
-    name: str,
-    sources: Sequence[str],
-    prompt: str | None,
-    options: Options,
-    validation: float,
-    personal: str,
-    licence: str,
-    price: float | None,
-) -> Choice:
-    """The options, checked together."""
-    format_name = check_format(name)
-    for source in sources:
-        if source not in SOURCES:
-            raise PexError(f"there is no source '{source}'", hint=nearest(source, SOURCES))
-    fitting = _fitting(format_name)
-    chosen = tuple(source for source in SOURCES if source in sources) or fitting[:1]
-    for source in chosen:
-        if source not in fitting:
-            raise PexError(
-                f"'{source}' does not fit {format_name}", hint=f"it takes {', '.join(fitting)}"
-            )
-    if not 0 <= validation < 1:
-        raise PexError(f"validation: expected a share from 0 to below 1, got {validation!r}")
-    for mode in PERSONAL:
-        if mode == personal:
-            return Choice(format_name, chosen, prompt, options, validation, mode, licence, price)
-    raise PexError(f"personal: unknown '{personal}'", hint=nearest(personal, PERSONAL))
-
-
-def _fitting(name: Format) -> tuple[SourceName, ...]:
-    if name in _PREFERENCES:
-        return ("ratings", "judge")
-    return ("thumbs", "passed") if name == "trl-unpaired" else ("expected", "passed")
+@contextlib.contextmanager
+def _seldom_collected() -> Iterator[None]:
+    """Python's search for reference cycles less often: it goes through all cases each time."""
+    before = gc.get_threshold()
+    if before[0]:
+        gc.set_threshold(100_000, 50, 100)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
 
 
 def _check_folder(folder: Path, force: bool) -> None:
@@ -214,9 +188,10 @@ def _put_in_place(part: Path, folder: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def _chosen(material: Material, choice: Choice, left_out: LeftOut) -> list[Pick]:
+def _chosen(material: Material, cleaner: RowCleaner, left_out: LeftOut) -> list[Pick]:
     """The picks without held-out cases and duplicates."""
-    held = HeldOut([*held_out_cases(material.project, material.uri), *material.held_out])
+    known = held_out_cases(material.project, material.uri, material.read)
+    held = HeldOut([*known, *material.held_out])
     kept: list[Pick] = []
     gated: set[str] = set()
     seen, answered = set[bytes](), dict[bytes, bytes]()
@@ -239,10 +214,11 @@ def _chosen(material: Material, choice: Choice, left_out: LeftOut) -> list[Pick]
                 left_out["a duplicate"] += 1
             elif alone and answered.setdefault(inputs, key) != key:
                 left_out["the same inputs with another answer"] += 1
-            elif alike[pick.label].add(_pick_text(pick, text)) is not None:
+            elif alike[pick.label].add(whole := _pick_text(pick, text)) is not None:
                 left_out["a near-duplicate of an earlier row"] += 1
             else:
                 seen.add(key)
+                cleaner.reserve(whole)
                 kept.append(pick)
     if not kept:
         reasons = "; ".join(f"{why}: {count:,}" for why, count in left_out.items())
@@ -273,7 +249,14 @@ def _said(message: Any) -> Any:
 class _Writing:
     """Writes the files of one export, row by row."""
 
-    def __init__(self, part: Path, material: Material, choice: Choice, left_out: LeftOut) -> None:
+    def __init__(
+        self,
+        part: Path,
+        material: Material,
+        choice: Choice,
+        left_out: LeftOut,
+        cleaner: RowCleaner,
+    ) -> None:
         self.files: dict[str, dict[str, Any]] = {}
         self._part = part
         self._material = material
@@ -281,25 +264,30 @@ class _Writing:
         self._left_out = left_out
         self._prompt = material.prompt(choice.prompt)
         self._version = self._prompt.digest
-        self._cleaner = RowCleaner(choice.personal)
+        self._cleaner = cleaner
         self._sources = LeftOut()
         self._origins = LeftOut()
         self._licences = LeftOut()
         self._raters = LeftOut()
 
     def write(
-        self, picks: Sequence[Pick], on_progress: Callable[[int, int], object] | None
-    ) -> None:
-        """Write all rows, and a line about each into `rows.jsonl`."""
+        self,
+        picks: Sequence[Pick],
+        folder: Path,
+        on_progress: Callable[[int, int], object] | None,
+    ) -> list[Finding]:
+        """Write all rows, and a line about each into `rows.jsonl`; what the check of them found."""
         side = self._sides(picks)
         names = ["train.jsonl"] + ["validation.jsonl"] * ("validation" in side.values())
-        with _Files(self._part, [*names, ROWS]) as files:
+        checks = {name: FileCheck(folder / name, self._choice.format) for name in names}
+        with OutputFiles(self._part, [*names, ROWS]) as files:
             for number, pick in enumerate(picks, 1):
                 row = self._row(pick)
                 if row is not None:
                     name = f"{side[pick.case.id]}.jsonl"
                     data = orjson.dumps(row)
                     line = files.add(name, data)
+                    checks[name].see(line, row)
                     files.add(ROWS, orjson.dumps(self._about(pick, name, line, data)))
                 if on_progress is not None and (number % 1000 == 0 or number == len(picks)):
                     on_progress(number, len(picks))
@@ -308,6 +296,12 @@ class _Writing:
         if not self.files:
             reasons = "; ".join(f"{why}: {count:,}" for why, count in self._left_out.items())
             raise PexError(f"nothing is left to export ({reasons})")
+        return [
+            finding
+            for name in self.files
+            for finding in checks[name].end()
+            if not (finding.line == 0 and name == "validation.jsonl")  # may be small
+        ]
 
     def end(self, findings: list[Finding]) -> Exported:
         """Write the card and the manifest."""
@@ -326,7 +320,7 @@ class _Writing:
                 "places": dict(self._cleaner.counts),
             },
             "validation": self._choice.validation,
-            "price_usd_per_million": self._choice.price,
+            "training_usd_per_million": self._prices(),
             "files": self.files,
             "left_out": dict(self._left_out.most_common()),
             "findings": [dataclasses.asdict(finding) for finding in findings],
@@ -340,6 +334,17 @@ class _Writing:
             None, self._choice.format, self.files, dict(self._sources),
             dict(self._left_out.most_common()), dict(self._cleaner.counts), findings, card,
         )  # fmt: skip
+
+    def _prices(self) -> Mapping[str, float]:
+        """USD for a million training tokens, by model; the name is empty for a price as given."""
+        if self._choice.price is not None:
+            return {"": self._choice.price}
+        known = load_settings(self._material.project).models
+        prices = {
+            model: known[model].training_usd_per_million
+            for model in self._material.models if model in known
+        }  # fmt: skip
+        return {model: price for model, price in prices.items() if price is not None}
 
     def _sides(self, picks: Sequence[Pick]) -> dict[str, str]:
         """The file of each case; groups stay together."""
@@ -378,11 +383,11 @@ class _Writing:
     def _about(self, pick: Pick, name: str, line: int, data: bytes) -> dict[str, Any]:
         """What the manifest says of a row."""
         case = pick.case
-        provenance = case.provenance
-        traced = {
-            "trace_id": getattr(provenance, "trace", "") or "",
-            "user": getattr(provenance, "user", "") or "",
-        }
+        origin = case.provenance
+        traced = {} if origin is None or not origin.trace else {
+            "origin_trace": origin.trace, "origin_user": origin.user,
+            "origin_prompt": origin.prompt,
+        }  # fmt: skip
         return {
             "file": name, "line": line, "case_id": case.id, "group": case.group or "",
             "source": pick.source, "origin": _origin(case), "licence": self._licence(case),
@@ -396,44 +401,6 @@ def _origin(case: Case) -> str:
     """Where a case comes from, in words."""
     if case.provenance is None:
         return "written by people"
-    if getattr(case.provenance, "trace", ""):
+    if case.provenance.trace:
         return "a deployed trace"
     return "generated, accepted by a person"
-
-
-class _Files:
-    """The open files of an export: bytes go straight to disk."""
-
-    def __init__(self, folder: Path, names: Sequence[str]) -> None:
-        self._folder = folder
-        self._names = list(dict.fromkeys(names))
-        self._open: dict[str, IO[bytes]] = {}
-        self._facts: dict[str, dict[str, Any]] = {}
-        self._hashes = {name: hashlib.sha256() for name in self._names}
-
-    def __enter__(self) -> _Files:
-        for name in self._names:
-            self._open[name] = (self._folder / name).open("wb")
-            self._facts[name] = {"rows": 0, "bytes": 0}
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for file in self._open.values():
-            file.flush()
-            os.fsync(file.fileno())
-            file.close()
-
-    def add(self, name: str, data: bytes) -> int:
-        """Write a line; its number."""
-        line = data + b"\n"
-        self._open[name].write(line)
-        self._hashes[name].update(line)
-        self._facts[name]["rows"] += 1
-        self._facts[name]["bytes"] += len(line)
-        return int(self._facts[name]["rows"])
-
-    def facts(self, name: str) -> dict[str, Any]:
-        """Rows, bytes, estimated tokens and the hash of a file."""
-        facts = self._facts[name]
-        tokens = round(facts["bytes"] / BYTES_PER_TOKEN)
-        return {**facts, "tokens": tokens, "sha256": self._hashes[name].hexdigest()}

@@ -76,12 +76,15 @@ class HeldOut:
         return Match(experiment, case.id, why, likeness)
 
 
-def held_out_cases(project: Path, uri: str) -> list[tuple[str, Case, str]]:
+def held_out_cases(
+    project: Path, uri: str, read: Mapping[Path, Sequence[Case]] | None = None
+) -> list[tuple[str, Case, str]]:
     """The held-out cases of all experiments of a project, each with its experiment and the reason.
 
     Args:
         project: the project's folder.
         uri: the store with the sets of earlier improvements.
+        read: the cases of files of experiments that have been read already.
 
     Raises:
         PexError: an experiment cannot be read: its test cases would not be known.
@@ -89,7 +92,7 @@ def held_out_cases(project: Path, uri: str) -> list[tuple[str, Case, str]]:
     found: list[tuple[str, Case, str]] = []
     for path in experiment_files(project).values():
         try:
-            name, cases, sets = sets_of_file(path, uri)
+            name, cases, sets = sets_of_file(path, uri, (read or {}).get(path.resolve()))
         except PexError as error:
             raise PexError(
                 f"the held-out cases of {path.parent.name} are not known: {error.message}",
@@ -99,22 +102,30 @@ def held_out_cases(project: Path, uri: str) -> list[tuple[str, Case, str]]:
     return found
 
 
-def sets_of_file(path: Path, uri: str) -> tuple[str, list[Case], dict[str, str]]:
+def sets_of_file(
+    path: Path, uri: str, cases: Sequence[Case] | None = None
+) -> tuple[str, Sequence[Case], dict[str, str]]:
     """The name and cases of an experiment's file, and why cases of it are held out, by id.
+
+    Args:
+        path: the file.
+        uri: the store with the sets of earlier improvements.
+        cases: its cases, if they have been read already.
 
     Raises:
         PexError: a file cannot be read.
     """
     spec = load_spec(path)
-    table = read_cases(spec.cases.model_dump(), spec.columns, path.parent)
+    if cases is None:
+        cases = read_cases(spec.cases.model_dump(), spec.columns, path.parent).cases
     sets = held_out_sets(
-        table.cases,
+        cases,
         gated=spec.gate is not None or _plan_gate(path),
         shares=spec.splits,
         variables=_variables(spec, path.parent) if spec.splits else (),
         known=known_sets(earlier_improvements(uri, spec.name)),
     )
-    return spec.name, table.cases, sets
+    return spec.name, cases, sets
 
 
 def held_out_sets(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 class Material:
     """An experiment or run to export from.
 
-    `held_out` are cases that test and are in no file of the project.
+    `held_out` are cases that test and are in no file of the project, `read` the cases of the
+    experiments' files that have been read, `models` what is compared in it.
     """
 
     name: str
@@ -39,6 +40,8 @@ class Material:
     prompts: dict[str, Prompt]
     picks: Iterable[Pick]
     held_out: Sequence[tuple[str, Case, str]] = ()
+    read: Mapping[Path, Sequence[Case]] = dataclasses.field(default_factory=dict)
+    models: Sequence[str] = ()
 
     def prompt(self, name: str | None) -> Prompt:
         """The prompt whose messages are written.
@@ -99,6 +102,8 @@ def _of_experiment(file: Path, left_out: LeftOut) -> Material:
     return Material(
         experiment.name, "", project, tracking_uri(project, load_settings(project)),
         experiment.folder, prompts, expected_answers(experiment.cases, left_out),
+        read={file.resolve(): experiment.cases},
+        models=tuple(dict.fromkeys(variant.model for variant in experiment.variants)),
     )  # fmt: skip
 
 
@@ -130,6 +135,7 @@ def _of_run(
     return Material(
         results.about.name, str(results.run_id or ""), project, uri, folder, prompts,
         itertools.chain.from_iterable(picks), _unfiled(results, answers, project),
+        models=tuple(dict.fromkeys(item.model for item in results.about.variants)),
     )  # fmt: skip
 
 

@@ -49,7 +49,7 @@ def check_file(path: str | Path, format: str | None = None) -> list[Finding]:  #
         0  1 row: at least 10 are needed
         1 messages[0] the last message is of the user
     """
-    return _Check(Path(path), format).run()
+    return FileCheck(Path(path), format).run()
 
 
 def detect_format(path: str | Path) -> Format:
@@ -85,7 +85,21 @@ def _unknown(row: Any) -> tuple[str, str]:
     return f"in no known format: it has {shown}", hint
 
 
-class _Check:
+class FileCheck:
+    """The check of one file, for a caller that has its rows at hand.
+
+    Args:
+        path: the file, for messages.
+        format_name: its format; None: what its first row looks like.
+
+    Example:
+        >>> check = FileCheck(Path("a.jsonl"), "trl-messages")
+        >>> _ = check.see(1, {"messages": []})
+        >>> print(check.end()[0])
+        a.jsonl:1: messages: no message
+          delete the row, or add its messages
+    """
+
     def __init__(self, path: Path, format_name: str | None) -> None:
         self._path = path
         self._format = None if format_name is None else check_format(format_name)
@@ -93,15 +107,19 @@ class _Check:
         self._shapes = ArrowShapes()
         self._seen = array.array("Q")
         self._lines = array.array("Q")
+        self._count = 0
 
     def run(self) -> list[Finding]:
         """Read the file once."""
-        count = 0
         lines_only = self._format in OPENAI
         for line, row in rows(self._path, self._findings, lines_only=lines_only):
-            count += 1
-            if not self._row(line, row):
+            if not self.see(line, row):
                 return self._findings.list()
+        return self.end()
+
+    def end(self) -> list[Finding]:
+        """What was found, with what only all rows together show."""
+        count = self._count
         if self._format in OPENAI and count < FEWEST_ROWS:
             shown = "1 row" if count == 1 else f"{count} rows"
             self._findings.add(
@@ -112,8 +130,14 @@ class _Check:
         self._shapes.end(self._findings)
         return self._findings.list()
 
-    def _row(self, line: int, row: Any) -> bool:
-        """Check a row; whether the rest of the file can be checked."""
+    def see(self, line: int, row: Any) -> bool:
+        """Check a row; whether the rest of the file can be checked.
+
+        Args:
+            line: its line.
+            row: the row.
+        """
+        self._count += 1
         if self._format is None:
             self._format = format_of(row) if isinstance(row, Mapping) else None
             if self._format is None:

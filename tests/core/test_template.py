@@ -279,3 +279,37 @@ def test_any_json_value_goes_in_as_it_is(value: Any) -> None:
 @given(st.text(), st.text(max_size=5).filter(lambda name: name.isidentifier()))
 def test_any_key_gives_its_value(value: str, name: str) -> None:
     assert template.render(f"{{{{ x['{name}'] }}}}", {"x": {name: value}}, "p") == value
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            ["{{ a }}", "{{b}}", "{{  a}}", "{{ true }}", "{{ a|upper }}", "{{- a }}", "{", "}", "\n",
+             "\r\n", "{#", "#}", "{% if a %}x{% endif %}", " é ", "{{ a.b }}", "{{ range }}", "%}"]
+        ),
+        max_size=6,
+    ).map("".join),
+    st.text(max_size=8) | st.sampled_from(["{{ b }}", "{% raw %}", "a\r\nb\n", "<&>"]),
+)  # fmt: skip
+def test_a_plain_template_is_filled_as_jinja_does_it(text: str, value: str) -> None:
+    def result(fill: Any) -> Any:
+        try:
+            return fill()
+        except Exception as error:  # noqa: BLE001 - the same error is the same result
+            return type(error), str(error)
+
+    values = {"a": value, "b": "B", "range": "r"}
+    shown = result(lambda: template.render(text, values, "p"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(template, "_filled", lambda text, values: None)
+        assert shown == result(lambda: template.render(text, values, "p"))
+
+
+def test_which_templates_are_filled_without_jinja() -> None:
+    assert template._filled("Say {{ word }}!\n", {"word": "{{ x }}"}) == "Say {{ x }}!\n"
+    for text, values in {
+        "{{ word }}": {"word": 1},
+        "{{ true }}": {},
+        "{{ a|upper }}": {"a": "b"},
+    }.items():
+        assert template._filled(text, values) is None

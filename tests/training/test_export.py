@@ -163,7 +163,9 @@ def test_personal_data_and_secrets(project: Path) -> None:
     assert sum(found.personal.values()) == 3
     kept = export("reviews", "openai-chat", "kept", validation=0, personal="keep")
     assert "ada.lovelace@firm.org" in (project / "kept" / "train.jsonl").read_text()
-    assert kept.personal == found.personal
+    assert kept.personal == found.personal == {"e-mail address": 3}
+    with pytest.raises(PexError, match="keep: "):
+        export("reviews", "openai-chat", "part", keep=["re:("])
     with pytest.raises(
         PexError, match="2 rows look as if they had personal data: cases 'c3', 'c4'"
     ):
@@ -174,6 +176,32 @@ def test_personal_data_and_secrets(project: Path) -> None:
         export("reviews", "openai-chat", "refused")
     assert "EXAMPL2" not in str(raised.value)
     assert not (project / "refused").exists()
+
+
+def test_a_placeholder_stands_for_one_value_and_what_is_kept_stays(project: Path) -> None:
+    rows = cases(0, 12)
+    rows[1]["review"] += " for ada@firm.org and help@shop.org"
+    rows[2]["review"] += " again Ada@firm.org"
+    rows[9]["review"] += " hidden before: [EMAIL_1]"
+    rows[3] |= {
+        "origin": "trace", "origin_trace": "tr-1", "origin_prompt": "short/3",
+        "origin_user": "u-77", "origin_reason": "thumb down", "accepted_by": "Ada",
+    }  # fmt: skip
+    experiment(project, rows)
+    (project / "pex.toml").write_text('[models."lab/m1"]\ntraining_usd_per_million = 8.0\n')
+    found = export("reviews", "trl-messages", "data", validation=0, keep=["@shop.org"])
+    text = (project / "data" / "train.jsonl").read_text()
+    # [EMAIL_1] was there before, for another address.
+    assert text.count("[EMAIL_2]") == 2
+    assert text.count("[EMAIL_1]") == 1
+    assert "help@shop.org" in text
+    assert "at $8 a million tokens (`lab/m1`)." in found.card
+    about = {row["case_id"]: row for row in rows_of(project / "data" / "rows.jsonl")}
+    assert about["c3"]["origin"] == "a deployed trace"
+    assert [about["c3"][f"origin_{key}"] for key in ("trace", "user", "prompt")] == [
+        "tr-1", "u-77", "short/3",
+    ]  # fmt: skip
+    assert "origin_trace" not in about["c2"]
 
 
 def test_nothing_is_overwritten_and_an_interruption_leaves_nothing(project: Path) -> None:
