@@ -166,6 +166,18 @@ class BudgetSettings(Strict):
     max_tokens: int = Field(default=1024, ge=1)
 
 
+class PersonalSettings(Strict):
+    """Personal data that is replaced by placeholders where texts of people go into files.
+
+    `keep` are values that stay, as for `pex.guard.placeholders.hide_personal`, `names_file` is a
+    file of names to find, one a line, and `regions` are codes of countries for telephone numbers.
+    """
+
+    keep: list[str] = Field(default_factory=list)
+    names_file: str | None = None
+    regions: list[str] = Field(default_factory=list)
+
+
 class Settings(Strict):
     """The contents of `pex.toml`; every part has defaults."""
 
@@ -176,6 +188,7 @@ class Settings(Strict):
     record: RecordSettings = Field(default_factory=RecordSettings)
     library: LibrarySettings = Field(default_factory=LibrarySettings)
     budget: BudgetSettings = Field(default_factory=BudgetSettings)
+    personal: PersonalSettings = Field(default_factory=PersonalSettings)
 
     _project: Path | None = PrivateAttr(default=None)
 

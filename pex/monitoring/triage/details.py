@@ -39,8 +39,10 @@ def details(row: pd.Series, feedback: pd.DataFrame, texts: TraceTexts) -> list[t
             parts.append((f"error in {span.name}", span.message))
     for item in feedback.itertuples():
         if item.name != TRIAGE:
-            comment = f": {item.rationale}" if isinstance(item.rationale, str) else ""
-            parts.append((f"feedback {item.name}", f"{item.value} ({item.source}){comment}"))
+            parts.append((f"feedback {item.name}", f"{item.value} ({item.source})"))
+    for name, comment in texts.comments:
+        if name != TRIAGE:
+            parts.append((f"comment on {name}", comment))
     scores = [
         f"{name[6:]} {row[name]:.2g}"
         for name in row.index
@@ -53,14 +55,16 @@ def details(row: pd.Series, feedback: pd.DataFrame, texts: TraceTexts) -> list[t
     return [(clean(heading), _bounded(clean(text))) for heading, text in parts]
 
 
-def feedback_line(feedback: pd.DataFrame) -> str:
+def feedback_line(feedback: pd.DataFrame, texts: TraceTexts) -> str:
     """What people said of a trace, in a line that stays with its case."""
-    said = []
+    said: dict[str, str] = {}
     for item in feedback[feedback["source"] == "person"].itertuples():
         if item.name != TRIAGE:
-            comment = f" ({item.rationale})" if isinstance(item.rationale, str) else ""
-            said.append(f"{item.name}: {item.value}{comment}")
-    return "; ".join(said)
+            said[str(item.name)] = f"{item.name}: {item.value}"
+    for name, comment in texts.comments:
+        if name in said:
+            said[name] += f" ({comment})"
+    return "; ".join(said.values())
 
 
 def _text(value: Any) -> str:

@@ -28,38 +28,36 @@ def ordered(traces: Traces) -> pd.DataFrame:
         traces: what was read.
 
     Returns:
-        The rows of the traces' frame; `error`, `negative`, `low`, `refusal` and `cut_off` say why.
+        The rows of the traces' frame; `error`, `negative`, `low`, `refusal` and `cut_off` say why,
+        `negative_names` which feedback.
     """
     frame = traces.frame.drop_duplicates("trace_id", keep="last").reset_index(drop=True)
+    negative = _negative(traces.feedback)
     reasons = {
         "error": (frame["state"] == ERROR).fillna(False).astype(bool),
-        "negative": frame["trace_id"].isin(_negative(traces.feedback)).astype(bool),
+        "negative": frame["trace_id"].isin(negative).astype(bool),
         "low": _low(frame),
         "refusal": frame["refused"].fillna(False).astype(bool),
         "cut_off": (frame["finish_reason"] == "length").fillna(False).astype(bool),
     }
     weight = sum(flags.astype("int64") * 2 ** (4 - n) for n, flags in enumerate(reasons.values()))
-    frame = frame.assign(**reasons, weight=weight)
+    frame = frame.assign(
+        **reasons, weight=weight, negative_names=frame["trace_id"].map(negative).fillna("")
+    )
     frame = frame[frame["weight"] > 0]
     return frame.sort_values(
         ["weight", "started_at", "trace_id"], ascending=[False, False, True], kind="stable"
     ).reset_index(drop=True)
 
 
-def why(row: Any, feedback: pd.DataFrame) -> str:
-    """The reasons of one trace in a line.
-
-    Args:
-        row: a row of `ordered`.
-        feedback: the assessments of this trace.
-    """
+def why(row: Any) -> str:
+    """The reasons of one trace, a row of `ordered`, in a line."""
     said = []
     if row["error"]:
         kind = row["error_kind"]
         said.append(f"error: {kind}" if isinstance(kind, str) else "error")
     if row["negative"]:
-        names = [str(n) for n in feedback["name"].unique() if n != TRIAGE]
-        said.append(f"negative feedback: {', '.join(names)}" if names else "negative feedback")
+        said.append(f"negative feedback: {row['negative_names']}")
     if row["low"]:
         low = [
             f"{name[6:]} {row[name]:.2g}"
@@ -90,14 +88,15 @@ def _low(frame: pd.DataFrame) -> pd.Series:
     return low
 
 
-def _negative(feedback: pd.DataFrame) -> set[str]:
-    """The traces with negative feedback: no, a number below 0, or low on its scale."""
+def _negative(feedback: pd.DataFrame) -> dict[str, str]:
+    """The traces with negative feedback, no, a number below 0 or low on its scale: its names."""
     person = feedback[(feedback["source"] == "person") & (feedback["name"] != TRIAGE)]
     person = person[person["number"].notna()]
-    found: set[str] = set()
-    for _, mine in person.groupby("name"):
+    found: dict[str, str] = {}
+    for name, mine in person.groupby("name"):
         numbers = mine["number"].astype("float64")
         top = numbers.max()
         limit = _LOW_SHARE * top if top > 1 else 0
-        found |= set(mine["trace_id"][numbers <= limit])
+        for trace_id in mine["trace_id"][numbers <= limit].unique():
+            found[trace_id] = f"{found[trace_id]}, {name}" if trace_id in found else str(name)
     return found

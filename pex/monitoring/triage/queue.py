@@ -7,66 +7,25 @@ import contextlib
 import dataclasses
 import datetime
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from pex.core.errors import PexError, nearest
 from pex.core.provenance import Provenance
-from pex.core.safe_text import clean
 from pex.guard.placeholders import Placeholders, hide_in
 from pex.monitoring.fetch_texts import TraceTexts, fetch_texts
+from pex.monitoring.reading import user_digest
 from pex.monitoring.traces import Traces
+from pex.monitoring.triage.agreement import Agreement, agreement_of, all_decisions
+from pex.monitoring.triage.decision import Decision, Item
 from pex.monitoring.triage.details import details, feedback_line
 from pex.monitoring.triage.files import Change, Files
-from pex.monitoring.triage.marks import OUTCOMES, GoneError, Marks, TakenError
+from pex.monitoring.triage.marks import GoneError, Marks, TakenError
 from pex.monitoring.triage.naming import clusters_of, names_of, same_as
 from pex.monitoring.triage.ordering import ordered, why
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from pex.stats.agreement import Kappa
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Item:
-    """A trace that waits for a decision.
-
-    Args:
-        trace_id: its id in MLflow.
-        why: why it is in the queue.
-        cluster: the name of the cluster of traces like it.
-        size: how many traces of the shown part are in that cluster.
-        text: the beginning of what the user said.
-        prompt: the version of the prompt, as name/version, if it is known.
-        started_at: when it began.
-    """
-
-    trace_id: str
-    why: str
-    cluster: str
-    size: int
-    text: str
-    prompt: str
-    started_at: datetime.datetime
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Decision:
-    """What was decided: on which traces, what was written, which personal data was replaced."""
-
-    trace_ids: tuple[str, ...]
-    outcome: str
-    about: str = ""
-    replaced: tuple[str, ...] = ()
-    change: Change | None = None
-
-    def __str__(self) -> str:
-        """The decision in a sentence."""
-        traces = "" if len(self.trace_ids) == 1 else f", {len(self.trace_ids)} traces"
-        about = f" {self.about}" if self.about else ""
-        hidden = f"; replaced: {', '.join(self.replaced)}" if self.replaced else ""
-        return clean(f"{self.outcome}{about}{traces}{hidden}")
 
 
 class Queue:
@@ -75,10 +34,11 @@ class Queue:
     `pex.triage` makes one.
 
     Args:
-        traces: the figures of the traces.
+        look: reads the traces: those that are known, and what is new.
         marks: where claims and decisions are written.
         experiments: the names of the MLflow experiments.
         files: the files for cases and requirements, if there are any.
+        rules: which personal data is replaced, as arguments of `hide_in`.
         second: only what others have decided, for a second opinion.
         limit: how many traces are shown at once.
         view: makes the widget.
@@ -86,24 +46,29 @@ class Queue:
 
     def __init__(
         self,
-        traces: Traces,
+        look: Callable[[], Traces],
         marks: Marks,
         experiments: list[str],
         files: Files | None = None,
         *,
+        rules: Mapping[str, Any] | None = None,
         second: bool = False,
         limit: int = 100,
         view: Callable[[Queue], Any] | None = None,
     ) -> None:
-        self._view = view
+        self._look, self._view = look, view
+        traces = look()
         self._marks, self._files, self._second = marks, files, second
+        self._rules = dict(rules or {})
         self._experiments, self._limit = experiments, limit
-        decided = marks.decided(experiments)
-        mine = {key for key, said in decided.items() if marks.who in dict(said)}
+        decided = all_decisions(traces, marks, experiments)
+        me = user_digest(marks.who)
+        mine = {key for key, said in decided.items() if me in dict(said)}
         rows = ordered(traces)
         wanted = rows["trace_id"].isin(set(decided) - mine if second else set(decided))
         self._rows = rows[wanted if second else ~wanted].set_index("trace_id", drop=False)
         self._feedback = traces.feedback
+        self._feedback_at = traces.feedback.groupby("trace_id", sort=False).indices
         self._waiting: dict[str, None] = dict.fromkeys(self._rows.index)
         self._page: list[Item] = []
         self._done: list[Decision] = []
@@ -167,6 +132,10 @@ class Queue:
         trace_id = self._id(item)
         self._marks.claim(trace_id, _now(), second=self._second)
 
+    def waits(self, item: Item | str) -> bool:
+        """Whether a trace waits for a decision in this queue."""
+        return self._id(item) in self._waiting
+
     def release(self, item: Item | str) -> None:
         """Give a trace back to the others."""
         self._marks.release(self._id(item))
@@ -203,27 +172,25 @@ class Queue:
         self._check(trace_id)
         texts = self._texts(trace_id)
         given = dict(inputs) if inputs else files.inputs_of(texts.variables, texts.request)
-        feedback = feedback_line(self._said(trace_id))
+        feedback = feedback_line(self._said(trace_id), texts)
+        hidden, found = self._hidden([given, expected, reason, feedback])
+        given, expected, reason, feedback = hidden
         words = f"{reason} · feedback: {feedback}" if reason and feedback else reason or feedback
-        hidden = hide_in(
-            {"inputs": given, "expected": expected, "reason": words}, known=Placeholders()
-        )
         row = self._rows.loc[trace_id]
         origin = Provenance(
             accepted_by=self._marks.who,
             accepted_on=_now().date().isoformat(),
             trace=trace_id,
             prompt=_prompt(row),
-            reason=hidden.value["reason"],
+            reason=words,
             user=str(row["user_digest"]) if isinstance(row["user_digest"], str) else "",
         )
         # A second opinion agrees or not; the case is there already.
         case_id, change = "", None
         if not self._second:
-            case, change = files.add_case(hidden.value["inputs"], hidden.value["expected"], origin)
+            case, change = files.add_case(given, expected, origin)
             case_id = case.id
-        replaced = tuple(dict.fromkeys(hidden.found))
-        return self._decide([trace_id], "case", reason, case_id, replaced, change)
+        return self._decide([trace_id], "case", reason, case_id, found, change)
 
     def requirement(
         self,
@@ -248,15 +215,14 @@ class Queue:
         """
         files, trace_id = self._place("requirement"), self._id(item)
         self._check(trace_id)
-        hidden = hide_in({"text": text}, known=Placeholders())
+        (text, reason), found = self._hidden([text, reason])
         name, change = "", None
         if not self._second:
             written, change = files.add_requirement(
-                hidden.value["text"], f"trace {trace_id}", requirement_id, priority
+                text, f"trace {trace_id}", requirement_id, priority
             )
             name = written.id
-        replaced = tuple(dict.fromkeys(hidden.found))
-        return self._decide([trace_id], "requirement", reason, name, replaced, change)
+        return self._decide([trace_id], "requirement", reason, name, found, change)
 
     def known(
         self, item: Item | str, to: str, reason: str = "", *, alike: bool = False
@@ -318,22 +284,14 @@ class Queue:
         return last
 
     @property
-    def agreement(self) -> Kappa | None:
-        """Agreement of two people on the traces that both decided: Cohen's kappa, its interval.
+    def agreement(self) -> Agreement | None:
+        """How well people agree on the traces that two or more decided; None if there are none.
 
-        None if no trace was decided by two. Where more than two decided, the first two count.
+        Raises:
+            PexError: the store does not answer.
         """
-        from pex.stats.agreement import kappa
-
-        pairs: collections.Counter[tuple[str, str]] = collections.Counter()
-        for said in self._marks.decided(self._experiments).values():
-            if len(said) > 1:
-                # In the order of the names, so that each person is on one side.
-                (_, one), (_, two) = sorted(said[:2])
-                pairs[one, two] += 1
-        if not pairs:
-            return None
-        return kappa([[pairs[one, two] for two in OUTCOMES] for one in OUTCOMES])
+        decided = all_decisions(self._look(), self._marks, self._experiments)
+        return agreement_of(decided, self._marks)
 
     def _many(
         self, item: Item | str, outcome: str, reason: str, about: str, alike: bool
@@ -347,7 +305,13 @@ class Queue:
                 ids.append(other)
             except (TakenError, GoneError):
                 continue  # somebody else has it
-        return self._decide(ids, outcome, reason, about)
+        (reason, about), found = self._hidden([reason, about])
+        return self._decide(ids, outcome, reason, about, found)
+
+    def _hidden(self, values: list[Any]) -> tuple[list[Any], tuple[str, ...]]:
+        """Without personal data; a value that occurs twice has one placeholder."""
+        hidden = hide_in(values, known=Placeholders(), **self._rules)
+        return hidden.value, tuple(dict.fromkeys(hidden.found))
 
     def _decide(
         self,
@@ -428,17 +392,17 @@ class Queue:
         return self._rows.loc[trace_id]
 
     def _said(self, trace_id: str) -> pd.DataFrame:
-        return self._feedback[self._feedback["trace_id"] == trace_id]
+        return self._feedback.iloc[self._feedback_at.get(trace_id, [])]
 
-    def _all(self) -> list[Item]:
-        ids = list(self._waiting)
-        first = self.items
+    def _all(self) -> Iterator[Item]:
+        ids, first = list(self._waiting), self.items
+        yield from first
         shown = {item.trace_id for item in first}
-        return first + [self._bare(key) for key in ids if key not in shown]
+        yield from (self._bare(key) for key in ids if key not in shown)
 
     def _bare(self, trace_id: str) -> Item:
         row = self._rows.loc[trace_id]
-        return Item(trace_id, why(row, self._said(trace_id)), "", 1, "", _prompt(row),
+        return Item(trace_id, why(row), "", 1, "", _prompt(row),
                     row["started_at"].to_pydatetime())  # fmt: skip
 
     def _made(self, ids: list[str]) -> list[Item]:
@@ -446,13 +410,11 @@ class Queue:
         asked = [(texts[key].request or "") if key in texts else "" for key in ids]
         numbers = clusters_of(asked)
         names, sizes = names_of(asked, numbers), collections.Counter(numbers)
-        part = self._feedback[self._feedback["trace_id"].isin(ids)]
         found = []
         for trace_id, text, number in zip(ids, asked, numbers, strict=True):
             row = self._rows.loc[trace_id]
-            reason = why(row, part[part["trace_id"] == trace_id])
             found.append(
-                Item(trace_id, reason, names[number], sizes[number], text, _prompt(row),
+                Item(trace_id, why(row), names[number], sizes[number], text, _prompt(row),
                      row["started_at"].to_pydatetime())
             )  # fmt: skip
         return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import functools
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from pex.monitoring.spec import Source, load_monitor
 from pex.monitoring.triage.files import Files
 from pex.monitoring.triage.marks import Marks
 from pex.monitoring.triage.queue import Queue
+from pex.project.personal_rules import personal_rules
 from pex.project.settings import load_settings
 from pex.project.spec import load_spec
 from pex.tracking.store import tracking_uri as uri_of
@@ -57,7 +59,8 @@ def triage(
         The queue. As the last line of a cell it is a widget; without one it has the same methods.
 
     Raises:
-        PexError: a file or an MLflow experiment is missing, or the store does not answer.
+        PexError: a file or an MLflow experiment is missing, `[personal]` in pex.toml has a rule
+            that is not valid, or the store does not answer.
     """
     if isinstance(limit, bool) or not 1 <= limit <= 500:
         raise PexError(f"limit={limit!r}: expected a number from 1 to 500")
@@ -71,8 +74,13 @@ def triage(
     uri = uri_of(project, settings, tracking_uri)
     state = private.folder(private.folder(project / private.STATE) / STATE)
     marks = Marks(uri, who or user_name())
-    traces = read_traces(uri, chosen, state, first=first, last=last, settings=settings)
-    return Queue(traces, marks, chosen.experiments, files, second=second, limit=limit, view=_view)
+    look = functools.partial(
+        read_traces, uri, chosen, state, first=first, last=last, settings=settings
+    )
+    return Queue(
+        look, marks, chosen.experiments, files, rules=personal_rules(settings), second=second,
+        limit=limit, view=_view,
+    )  # fmt: skip
 
 
 def _view(queue: Queue) -> object:

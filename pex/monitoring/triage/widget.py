@@ -6,6 +6,7 @@ restarted goes on where it stopped.
 
 from __future__ import annotations
 
+import contextlib
 import html
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -16,13 +17,14 @@ from IPython.display import display
 
 from pex.core.errors import PexError
 from pex.core.safe_text import clean
+from pex.monitoring.triage.decision import Decision
 from pex.monitoring.triage.marks import GoneError, TakenError
 from pex.widgets import shared
 from pex.widgets.static_output import StaticOutput, static_html
 from pex.widgets.subshell import answer_at_once
 
 if TYPE_CHECKING:
-    from pex.monitoring.triage.queue import Decision, Queue
+    from pex.monitoring.triage.queue import Queue
 
 _STATIC_ROWS = 50
 _LINE = 160
@@ -43,7 +45,8 @@ class TriageWidget(anywidget.AnyWidget):
     def __init__(self, queue: Queue) -> None:
         self._queue = queue
         self._shown = ""
-        self._serial = 0
+        self._whole: dict[str, Any] | None = None
+        self._serial, self._alike = 0, 1
         self._static: StaticOutput | None = None
         super().__init__(_state={})
         self._show(self._open(""))
@@ -66,6 +69,10 @@ class TriageWidget(anywidget.AnyWidget):
             self._show(self._act(content))
         except (PexError, OSError) as error:
             if isinstance(error, GoneError | TakenError):
+                self._show(str(error))
+            elif self._shown and not self._queue.waits(self._shown):  # part of it was decided
+                with contextlib.suppress(PexError):
+                    self._open("")
                 self._show(str(error))
             else:
                 self._show(str(error), keep=True)
@@ -117,17 +124,24 @@ class TriageWidget(anywidget.AnyWidget):
 
     def _show(self, line: str, *, keep: bool = False) -> None:
         items = self._queue.items
-        shown = None
-        if self._shown:
+        if not self._shown:
+            self._whole = None
+        elif self._whole is None or self._whole["id"] != self._shown:
             try:
-                shown = {
+                self._whole = {
                     "id": self._shown,
                     "parts": [list(part) for part in self._queue.details(self._shown)],
                     "answer": clean(self._queue.answer(self._shown)),
-                    "alike": len(self._queue.alike(self._shown)),
                 }
             except PexError as error:
+                self._whole = {"id": self._shown, "parts": [], "answer": ""}
                 line = line or str(error)
+        shown = None
+        if self._whole is not None:
+            # As long as it is shown it can be decided, also after the store did not answer.
+            with contextlib.suppress(PexError):
+                self._alike = len(self._queue.alike(self._shown))
+            shown = self._whole | {"alike": self._alike}
         self._serial += 1
         self._state = {
             "serial": self._serial,  # the view waits for an answer, also for an equal one

@@ -7,10 +7,12 @@ import shutil
 import sqlite3
 
 import pytest
+from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
 import pex
 from pex.core.cases import load_cases
 from pex.core.errors import PexError
+from pex.monitoring.sql_traces import SqlTraces
 from pex.monitoring.triage.files import Files
 from pex.monitoring.triage.marks import CLAIM, Marks, TakenError
 from pex.tracking.store import connect
@@ -70,27 +72,32 @@ def test_worst_first_with_reasons_and_clusters_and_nothing_without_a_reason(shop
     assert [item.why for item in items[2:]] == ["negative feedback: helpful", "cut off"]
     assert items[0].size == 2
     assert "order" in items[0].cluster
-    assert dict(queue.details("tr-no"))["answer"] == "No idea."
+    shown = dict(queue.details("tr-no"))
+    assert shown["answer"] == "No idea."
+    assert shown["comment on helpful"] == "Call me: bob@firm.org"
 
 
 def test_a_case_keeps_its_origin_hides_personal_data_and_can_be_undone(shop, uri):
     path = shop / "cases.csv"
     before = path.read_bytes()
     queue = queue_of(shop)
-    decision = queue.case("tr-no", expected="It is in Bern.", reason="wrong")
-    assert decision.replaced
+    decision = queue.case(
+        "tr-no", expected="It is in Bern, ada@firm.org.", reason="wrong to ada@firm.org"
+    )
+    assert decision.replaced == ("[EMAIL_1]", "[EMAIL_2]")
     assert "ada@firm.org" not in path.read_text()
     assert "bob@firm.org" not in path.read_text()
     case = load_cases(path)[-1]
     assert case.inputs == {"question": "Where is my parcel, [EMAIL_1]?"}
-    assert case.expected == "It is in Bern."
+    assert case.expected == "It is in Bern, [EMAIL_1]."
     origin = case.provenance
     assert (origin.trace, origin.prompt, origin.accepted_by) == ("tr-no", "short/3", "Ada")
-    assert origin.reason.startswith("wrong · feedback: helpful")
+    assert origin.reason.startswith("wrong to [EMAIL_1] · feedback: helpful: ")
+    assert origin.reason.endswith("(Call me: [EMAIL_2])")
     assert origin.user not in ("", "u-1")
     assert case.accepted
     assert not origin.generated
-    assert said(uri, "tr-no") == [("case", "Ada", "wrong")]
+    assert said(uri, "tr-no") == [("case", "Ada", "wrong to [EMAIL_1]")]
     assert "tr-no" not in [item.trace_id for item in queue_of(shop).items]
     queue.undo()
     assert path.read_bytes() == before
@@ -172,8 +179,18 @@ def test_agreement_of_a_second_opinion(shop, uri):
     bob.not_ours("tr-err")
     bob.not_ours("tr-err2")
     found = ada.agreement
-    assert found.n == 2
-    assert found.observed == 0.5
+    assert list(found.pairs) == [("Ada", "Bob")]
+    assert found.pairs["Ada", "Bob"].n == 2
+    assert found.pairs["Ada", "Bob"].observed == 0.5
+    cy = queue_of(shop, who="Cy", second=True)
+    cy.not_ours("tr-err")
+    cy.incident("tr-err2")
+    found = ada.agreement
+    values = {pair: one.kappa for pair, one in found.pairs.items()}
+    assert values == {("Ada", "Bob"): 0, ("Ada", "Cy"): 1, ("Bob", "Cy"): 0}
+    assert found.mean == pytest.approx(1 / 3)
+    assert "Ada and Cy: the same on 100% of 2 traces, kappa 1.00" in str(found)
+    assert str(found).endswith("mean kappa of 3 pairs: 0.33")
 
 
 def test_a_deleted_trace_is_said_and_writes_nothing(shop, uri):
@@ -299,3 +316,40 @@ def test_without_an_experiment_a_case_has_no_place(shop):
     shutil.rmtree(shop)
     with pytest.raises(PexError, match="needs an experiment"):
         pex.triage("app").case("tr-no", expected="x")
+
+
+def test_opening_does_not_ask_mlflow_for_what_was_decided(shop, uri, monkeypatch):
+    more = [{"trace_id": f"tr-{n}", "state": "error", "feedback": [
+        {"name": "pex.triage", "value": "known", "by": "Ada"}]} for n in range(1200)]  # fmt: skip
+    bulk_traces(uri, "app", more)
+    queue_of(shop)
+
+    def none(*_, **__):
+        raise AssertionError("the traces were asked for again")
+
+    for name in ("search_traces", "get_trace_info", "batch_get_traces"):
+        monkeypatch.setattr(SqlAlchemyStore, name, none)
+    counted = []
+    real = SqlTraces._rows
+    monkeypatch.setattr(SqlTraces, "_rows", lambda self, q: counted.append(q) or real(self, q))
+    queue = queue_of(shop)
+    assert len(queue) == 4
+    assert len(counted) < 10  # it does not grow with the traces
+
+
+def test_the_settings_say_what_is_no_personal_data_and_which_names_are(shop, project):
+    settings = (project / "pex.toml").read_text()
+    (project / "names.txt").write_text("# people\nGrace Hopper\n")
+    extra = '[personal]\nkeep = ["@firm.org"]\nnames_file = "names.txt"\nregions = ["DE"]\n'
+    (project / "pex.toml").write_text(f"{settings}\n{extra}")
+    done = queue_of(shop).case("tr-no", expected="Ask Grace Hopper, ada@firm.org.")
+    assert done.replaced == ("[NAME_1]",)
+    assert load_cases(shop / "cases.csv")[-1].expected == "Ask [NAME_1], ada@firm.org."
+    for wrong, said_of_it in (
+        (('["DE"]', '["ZZ"]'), r"\[personal\] in pex.toml: there is no region 'ZZ'"),
+        (('["@firm.org"]', '["re:("]'), "not a valid regular expression"),
+        (("names.txt", "nobody.txt"), "'nobody.txt' cannot be read: No such file"),
+    ):
+        (project / "pex.toml").write_text(f"{settings}\n{extra.replace(*wrong)}")
+        with pytest.raises(PexError, match=said_of_it):
+            queue_of(shop)
