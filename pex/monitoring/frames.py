@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -13,14 +13,12 @@ from pex.monitoring.traces import COLUMNS, OPINIONS, Traces
 _TAG = "tag."
 
 
-def frames(rows: Sequence[Any], opinions: Sequence[Any]) -> Traces:
-    """Traces of rows, each a mapping or in the order of `kept_traces.COLUMNS`."""
+def frames(pages: Iterable[Sequence[Any]], opinions: Sequence[Any]) -> Traces:
+    """Traces of pages of rows, each a mapping or in the order of `kept_traces.COLUMNS`."""
     import pandas as pd
 
-    raw = pd.DataFrame(_tuples(rows, kept_traces.COLUMNS), columns=list(kept_traces.COLUMNS))
-    tags = _tag_columns(raw.pop("tags"))
-    typed: dict[str, Any] = {name: _typed(raw[name], kind) for name, kind in COLUMNS.items()}
-    frame = pd.DataFrame({**typed, **tags})
+    parts = [_frame(rows) for rows in pages] or [_frame([])]
+    frame = parts[0] if len(parts) == 1 else pd.concat(parts, ignore_index=True)
     given = pd.DataFrame(
         _tuples(opinions, kept_traces.OPINIONS), columns=list(kept_traces.OPINIONS)
     ).assign(rationale=None)
@@ -28,10 +26,19 @@ def frames(rows: Sequence[Any], opinions: Sequence[Any]) -> Traces:
     return Traces(frame, feedback)
 
 
+def _frame(rows: Sequence[Any]) -> Any:
+    import pandas as pd
+
+    raw = pd.DataFrame(_tuples(rows, kept_traces.COLUMNS), columns=list(kept_traces.COLUMNS))
+    tags = _tag_columns(raw.pop("tags"))
+    typed: dict[str, Any] = {name: _typed(raw[name], kind) for name, kind in COLUMNS.items()}
+    return pd.DataFrame({**typed, **tags})
+
+
 def _tuples(rows: Sequence[Any], names: Sequence[str]) -> list[Sequence[Any]]:
     if rows and isinstance(rows[0], Mapping):
         return [[row.get(name) for name in names] for row in rows]
-    return [row[: len(names)] for row in rows]
+    return list(rows)
 
 
 def _typed(column: Any, kind: str) -> Any:
@@ -53,13 +60,11 @@ def _typed(column: Any, kind: str) -> Any:
 def _tag_columns(column: Any) -> dict[str, Any]:
     import pandas as pd
 
-    parsed: dict[str, dict[str, str]] = {}
-    for text in column.unique():
-        parsed[text] = orjson.loads(text)
-    names = dict.fromkeys(name for tags in parsed.values() for name in tags)
+    places, texts = pd.factorize(column)  # most traces share their tags with others
+    parsed: list[dict[str, str]] = [orjson.loads(text) for text in texts]
     return {
-        f"{_TAG}{name}": pd.Series(
-            [parsed[text].get(name) for text in column], index=column.index, dtype="string"
-        )
-        for name in names
+        f"{_TAG}{name}": pd.Series([tags.get(name) for tags in parsed], dtype="string")
+        .take(places)
+        .set_axis(column.index)
+        for name in dict.fromkeys(name for tags in parsed for name in tags)
     }

@@ -11,6 +11,7 @@ from typing import Any
 from pex.core.errors import PexError
 
 _FORMAT = 1
+_PAGE = 10_000
 COLUMNS = (
     "trace_id", "experiment", "name", "service", "started_at", "state", "latency_s", "error_kind",
     "finish_reason", "refused", "prompt", "prompt_version", "model", "prompt_tokens",
@@ -115,14 +116,29 @@ class KeptTraces:
                 db.executemany("DELETE FROM opinions WHERE trace_id = ?", ids)
                 db.executemany("DELETE FROM traces WHERE trace_id = ?", ids)
 
-    def traces(self, first: int | None, last: int | None) -> list[tuple[Any, ...]]:
-        """The rows of the traces that fit the source, oldest first: `COLUMNS`, then odd."""
-        names = ", ".join(COLUMNS)
+    def traces(self, first: int | None, last: int | None) -> Iterator[list[tuple[Any, ...]]]:
+        """The traces that fit the source as pages of rows in the order of `COLUMNS`, oldest first.
+
+        Only one page is in memory at a time: as rows, they take many times the place of a frame.
+        """
+        limit, values = _limits(first, last)
+        query = f"SELECT {', '.join(COLUMNS)} FROM traces WHERE kept = 1{limit}"
+        cursor = self._db.execute(f"{query} ORDER BY started_at, trace_id", values)
+        while page := cursor.fetchmany(_PAGE):
+            yield page
+
+    def oddities(self, first: int | None, last: int | None, soon: int) -> dict[str, int]:
+        """How many of these traces have which oddity; "future" if they start after a moment."""
         limit, values = _limits(first, last)
         query = (
-            f"SELECT {names}, odd FROM traces WHERE kept = 1{limit} ORDER BY started_at, trace_id"
+            "SELECT odd || CASE WHEN started_at > ? THEN ' future' ELSE '' END, count(*) "
+            f"FROM traces WHERE kept = 1{limit} GROUP BY 1"
         )
-        return self._db.execute(query, values).fetchall()
+        counts: dict[str, int] = {}
+        for words, count in self._db.execute(query, [soon, *values]):
+            for word in words.split():
+                counts[word] = counts.get(word, 0) + count
+        return counts
 
     def opinions(self, first: int | None, last: int | None) -> list[tuple[Any, ...]]:
         """The rows of the assessments of these traces, oldest first."""

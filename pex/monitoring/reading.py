@@ -13,9 +13,9 @@ import datetime
 import hashlib
 import sqlite3
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import orjson
 
@@ -69,7 +69,7 @@ class _Look:
         if self.on_page is not None:
             fitting = {row["trace_id"]: row for row in rows if row["kept"]}
             own = [item for item in opinions if item["trace_id"] in fitting]
-            self.on_page(dataclasses.replace(frames(list(fitting.values()), own), new=self.new))
+            self.on_page(dataclasses.replace(frames([list(fitting.values())], own), new=self.new))
 
 
 def read_traces(
@@ -114,12 +114,10 @@ def read_traces(
         except sqlite3.Error as error:
             raise PexError(f"what is kept in {state} cannot be used: {error}") from None
         limits = (_ms(first), _ms(last))
-        known = kept.traces(*limits)
-        opinions = kept.opinions(*limits)
+        found = frames(kept.traces(*limits), kept.opinions(*limits))
+        odd = _oddities(kept.oddities(*limits, int((time.time() + 300) * 1000)))
     finally:
         kept.close()
-    found = frames(known, opinions)
-    odd = _oddities(known)
     if not tells_language():
         odd.append("no language is told: the package py3langid is not installed")
     return dataclasses.replace(found, new=look.new, remarks=(*remarks, *odd))
@@ -206,15 +204,7 @@ def _from_api(api: ApiTraces, name: str, number: str, look: _Look) -> None:
     look.kept.drop(known.keys() - there)
 
 
-def _oddities(known: Iterable[Sequence[Any]]) -> list[str]:
-    counts: dict[str, int] = {}
-    soon = (time.time() + 300) * 1000
-    for row in known:
-        words = row[-1].split()
-        if row[4] > soon:
-            words.append("future")
-        for word in words:
-            counts[word] = counts.get(word, 0) + 1
+def _oddities(counts: Mapping[str, int]) -> list[str]:
     return [f"{_traces(counts[word])} {text}" for word, text in _ODD.items() if counts.get(word)]
 
 

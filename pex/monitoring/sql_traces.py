@@ -101,7 +101,7 @@ class SqlTraces:
 
     def _rows(self, query: Any) -> list[Any]:
         with self._errors():
-            return list(self._connection.execute(query))
+            return list(self._connection.execute(query).all())
 
     def is_current(self) -> bool:
         """Whether the tables are those of this version of MLflow."""

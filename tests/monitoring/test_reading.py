@@ -8,12 +8,13 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from mlflow.exceptions import MlflowException
 from mlflow.tracing.client import TracingClient
 
 from pex.core.errors import PexError
-from pex.monitoring import sql_traces
+from pex.monitoring import kept_traces, sql_traces
 from pex.monitoring.reading import fetch_texts, read_traces, user_digest
 from pex.monitoring.spec import Source
 from pex.monitoring.sql_traces import SqlTraces
@@ -330,3 +331,21 @@ def test_a_file_of_another_kind_in_the_state_is_an_error(uri: str, tmp_path: Pat
     with pytest.raises(PexError, match="cannot be used") as wrong:
         read_traces(uri, SHOP, tmp_path / "monitor")
     assert "delete it" in str(wrong.value.hint)
+
+
+def test_a_frame_of_several_pages_is_the_frame_of_one(
+    uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tags: list[dict[str, str]] = [{"plan": "pro"}, {}, {"city": "Bern"}, {"plan": "free"}, {}]
+    bulk_traces(
+        uri,
+        "shop",
+        ({"tags": tag, "started_at": at(n), "model": None} for n, tag in enumerate(tags)),
+    )
+    whole = read_traces(uri, SHOP, tmp_path)
+    monkeypatch.setattr(kept_traces, "_PAGE", 2)
+    paged = read_traces(uri, SHOP, tmp_path)
+    pd.testing.assert_frame_equal(paged.frame, whole.frame)
+    assert list(whole.frame["tag.plan"].fillna("-")) == ["pro", "-", "-", "free", "-"]
+    assert list(whole.frame["tag.city"].fillna("-")) == ["-", "-", "Bern", "-", "-"]
+    assert "5 traces without a model" in paged.remarks
