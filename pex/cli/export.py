@@ -19,7 +19,7 @@ def export(
         typer.Argument(
             metavar="FORMAT",
             help="openai-chat, openai-dpo, trl-messages, trl-prompt-completion, trl-preference, "
-            "trl-preference-implicit, trl-unpaired, alpaca or sharegpt.",
+            "trl-preference-implicit, trl-unpaired, alpaca, sharegpt; or lora-kit.",
         ),
     ],
     what: Annotated[
@@ -82,7 +82,8 @@ def export(
     A case that tests is never exported: those of a test or confirm split, also reworded, and
     without splits every case of an experiment with a gate. Secrets stop the export. The folder
     gets train.jsonl, validation.jsonl, a card (README.md), export.json with the figures and
-    rows.jsonl, which says where each row comes from.
+    rows.jsonl, which says where each row comes from. With lora-kit it also gets a script that
+    trains an open model elsewhere.
     """
     from pex.training.export import export as write
 

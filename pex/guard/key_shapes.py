@@ -218,6 +218,8 @@ def find_shapes(text: str) -> Iterator[tuple[str, int, int]]:
     for kind, pattern, replacement in _shapes():
         if pattern is _BOT and not _LONG_NUMBER.search(text):
             continue
+        if pattern is _ASSIGNED and "=" not in text and ":" not in text:
+            continue  # its words are in many texts, assignments are not
         place = text if pattern is _KEY else low
         for mark in _MARKS[pattern]:  # any() with a generator takes three times as long
             if mark in place:

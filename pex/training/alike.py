@@ -7,9 +7,8 @@ are compared (A. Broder, Compression and Complexity of Sequences 1997, 21-29).
 
 from __future__ import annotations
 
-import collections
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pex.cases.near_duplicates import LONGEST, normalised
 
@@ -27,6 +26,7 @@ _SHORT, _LEAST_SHORT, _LEAST_LONG = 400, 0.3, 0.5
 _BUCKETS = 1 << 16
 _BANDS, _ROWS = 12, 3
 _SEED = 20_240_601
+_MIX = 0x9E3779B97F4A7C15
 
 
 class HeldOutTexts:
@@ -113,6 +113,14 @@ class HeldOutTexts:
                 found[at] = number, likeness
 
 
+class ReadyText(NamedTuple):
+    """A text to compare: normalised, the part that is compared, and its keys."""
+
+    exact: str
+    kept: str
+    keys: list[int]
+
+
 class SeenTexts:
     """Texts one after the other: which of them are like one before.
 
@@ -127,13 +135,30 @@ class SeenTexts:
 
         dice = np.random.default_rng(_SEED)
         count = _BANDS * _ROWS
-        self._times = dice.integers(1, 2**32, count, dtype="uint32")[:, None] | np.uint32(1)
-        self._plus = dice.integers(0, 2**32, count, dtype="uint32")[:, None]
+        self._times = dice.integers(1, 2**32, count, dtype="uint32") | np.uint32(1)
+        self._plus = dice.integers(0, 2**32, count, dtype="uint32")
         self._exact: dict[str, int] = {}
         self._kept: list[str] = []
-        self._buckets: dict[tuple[int, bytes], list[int]] = collections.defaultdict(list)
+        self._buckets: dict[int, int | list[int]] = {}
 
-    def add(self, text: str) -> int | None:
+    def ready(self, texts: Sequence[str]) -> list[ReadyText]:
+        """Texts as `add` takes them: some hundreds at a time are made ready faster than one.
+
+        Args:
+            texts: the texts.
+        """
+        exact = [normalised(text) for text in texts]
+        kept = [_bounded(text) for text in exact]
+        keys: list[list[int]] = [[] for _ in texts]
+        for size, fits in ((3, range(_SHORTEST, _SHORT + 1)), (5, range(_SHORT + 1, 10**9))):
+            chosen = [at for at, text in enumerate(kept) if len(text) in fits]
+            if chosen:
+                found = self._keys([kept[at] for at in chosen], size)
+                for at, own in zip(chosen, found, strict=True):
+                    keys[at] = own
+        return [ReadyText(*parts) for parts in zip(exact, kept, keys, strict=True)]
+
+    def add(self, text: str | ReadyText) -> int | None:
         """The place of an earlier text that this one is like; None if it is new.
 
         Args:
@@ -141,30 +166,43 @@ class SeenTexts:
         """
         from rapidfuzz import fuzz
 
-        text = normalised(text)
+        one = self.ready([text])[0] if isinstance(text, str) else text
         place = len(self._kept)
-        first = self._exact.setdefault(text, place)
-        kept = _bounded(text)
+        first = self._exact.setdefault(one.exact, place)
         if first != place:
             self._kept.append("")
             return first
-        self._kept.append(kept)
-        if len(kept) < _SHORTEST:
-            return None
-        keys = self._keys(kept)
-        for other in sorted({one for key in keys for one in self._buckets.get(key, ())}):
-            if fuzz.ratio(kept, self._kept[other], score_cutoff=100 * SAME):
+        self._kept.append(one.kept)
+        buckets = self._buckets
+        near: set[int] = set()
+        for key in one.keys:
+            there = buckets.get(key)
+            if there is not None:
+                near.update((there,) if isinstance(there, int) else there)
+        for other in sorted(near):
+            if fuzz.ratio(one.kept, self._kept[other], score_cutoff=100 * SAME):
                 return other
-        for key in keys:
-            if len(self._buckets[key]) < 200:  # a form letter: its first two hundred will do
-                self._buckets[key].append(place)
+        for key in one.keys:
+            there = buckets.setdefault(key, place)
+            if isinstance(there, list):
+                if len(there) < 200:  # a form letter: its first two hundred will do
+                    there.append(place)
+            elif there != place:
+                buckets[key] = [there, place]
         return None
 
-    def _keys(self, text: str) -> list[tuple[int, bytes]]:
-        hashes = _shingles(text, 3 if len(text) <= _SHORT else 5)
-        packed = ((hashes[None, :] * self._times + self._plus).min(axis=1)).tobytes()
-        step = 4 * _ROWS
-        return [(band, packed[band * step : (band + 1) * step]) for band in range(_BANDS)]
+    def _keys(self, texts: Sequence[str], size: int) -> list[list[int]]:
+        """For each text a number for each band; texts with an equal one are compared."""
+        import numpy as np
+
+        hashes, counts = _shingles_of(texts, size)
+        begin = np.cumsum(counts) - counts
+        keys = np.zeros((len(texts), _BANDS), dtype="uint64")
+        for number, (times, plus) in enumerate(zip(self._times, self._plus, strict=True)):
+            least = np.minimum.reduceat(hashes * times + plus, begin)
+            band = number // _ROWS
+            keys[:, band] = (keys[:, band] + least + np.uint64(band + 1)) * np.uint64(_MIX)
+        return keys.tolist()
 
 
 def _likeness(one: str, two: str) -> float:
@@ -199,6 +237,22 @@ def _shingles(text: str, size: int) -> NDArray[np.uint32]:
     return found
 
 
+def _shingles_of(texts: Sequence[str], size: int) -> tuple[NDArray[np.uint32], NDArray[np.int_]]:
+    """The hashes of all runs of all texts one after the other, and how many each text has.
+
+    Args:
+        texts: none shorter than `size`.
+        size: the characters of a run.
+    """
+    import numpy as np
+
+    hashes = _shingles("".join(texts), size)
+    lengths = np.array([len(text) for text in texts])
+    counts = lengths - size + 1
+    place = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    return hashes[np.flatnonzero(place < np.repeat(counts, lengths))], counts
+
+
 def _runs(texts: Sequence[str], size: int) -> tuple[Any, NDArray[np.int_]]:
     """A sparse row for each text with a 1 for each of its runs, and how many runs it has.
 
@@ -212,12 +266,8 @@ def _runs(texts: Sequence[str], size: int) -> tuple[Any, NDArray[np.int_]]:
     import numpy as np
     from scipy.sparse import csr_matrix
 
-    hashes = _shingles("".join(texts), size) >> np.uint32(16)
-    lengths = np.array([len(text) for text in texts])
-    counts = lengths - size + 1
-    begin = np.cumsum(lengths) - lengths
-    place = np.arange(lengths.sum()) - np.repeat(begin, lengths)
-    columns = hashes[np.flatnonzero(place < np.repeat(counts, lengths))].astype("int32")
+    hashes, counts = _shingles_of(texts, size)
+    columns = (hashes >> np.uint32(16)).astype("int32")
     ends = np.concatenate([[0], np.cumsum(counts)])
     ones = np.ones(len(columns), dtype="int32")
     return csr_matrix((ones, columns, ends), shape=(len(texts), _BUCKETS)), counts

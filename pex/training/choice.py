@@ -10,6 +10,7 @@ from pex.training.clean_rows import PERSONAL, Personal
 from pex.training.formats import Format, check_format
 from pex.training.sources import SOURCES, Options, SourceName
 
+KIT = "lora-kit"
 _PREFERENCES = ("openai-dpo", "trl-preference", "trl-preference-implicit")
 
 
@@ -26,6 +27,7 @@ class Choice:
     licence: str
     price: float | None
     keep: tuple[str, ...] = ()
+    kit: bool = False
 
 
 def choice_of(
@@ -44,7 +46,8 @@ def choice_of(
     Raises:
         PexError: an unknown name, a source that does not fit the format, a share out of range.
     """
-    format_name = check_format(name)
+    kit = name == KIT
+    format_name = check_format("trl-messages" if kit else name)
     for source in sources:
         if source not in SOURCES:
             raise PexError(f"there is no source '{source}'", hint=nearest(source, SOURCES))
@@ -60,7 +63,16 @@ def choice_of(
     for mode in PERSONAL:
         if mode == personal:
             return Choice(
-                format_name, chosen, prompt, options, validation, mode, licence, price, keep
+                format_name,
+                chosen,
+                prompt,
+                options,
+                validation,
+                mode,
+                licence,
+                price,
+                keep,
+                kit,
             )
     raise PexError(f"personal: unknown '{personal}'", hint=nearest(personal, PERSONAL))
 

@@ -31,6 +31,7 @@ from pex.training.example import Example, Pick, UnfitError, case_text
 from pex.training.finding import Finding
 from pex.training.formats import Format
 from pex.training.held_out import GATED, HOW_TO_MARK, HeldOut, held_out_cases
+from pex.training.lora_kit import put_kit
 from pex.training.material import Material, material_of
 from pex.training.output_files import OutputFiles
 from pex.training.sources import LeftOut, Options
@@ -96,7 +97,8 @@ def export(
     Args:
         what: an experiment (its file or name) or a run (its id, `latest`, an experiment's name for
             its newest run).
-        format: one of `pex.training.formats.FORMATS`.
+        format: one of `pex.training.formats.FORMATS`, or `lora-kit`: `trl-messages` with a script
+            that trains an open model, and how to use the result.
         out: the folder to make.
         sources: `expected` (expected answers, also corrected ones), `passed` (answers that passed
             `score`), `ratings` (blind ratings of pairs), `judge` (a pairwise judge), `thumbs`. By
@@ -145,6 +147,9 @@ def _exported(
     try:
         writing = _Writing(part, material, choice, left_out, cleaner)
         exported = writing.end(writing.write(chosen, folder, on_progress))
+        if choice.kit:
+            card = put_kit(part, exported.card)
+            exported = dataclasses.replace(exported, card=card)
         if not dry_run:
             _put_in_place(part, folder)
             exported = dataclasses.replace(exported, folder=folder)
@@ -200,7 +205,10 @@ def _chosen(material: Material, cleaner: RowCleaner, left_out: LeftOut) -> list[
     picks = iter(material.picks)
     while chunk := list(itertools.islice(picks, _CHUNK)):
         texts = [case_text(pick.case) for pick in chunk]
-        for pick, text, match in zip(chunk, texts, held.find(texts), strict=True):
+        wholes = [_pick_text(pick, text) for pick, text in zip(chunk, texts, strict=True)]
+        ready = alike[None].ready(wholes)  # the same for each label
+        matches = held.find(texts)
+        for pick, text, whole, one, match in zip(chunk, texts, wholes, ready, matches, strict=True):
             if match is not None:
                 if match.why == GATED:
                     gated.add(match.experiment)
@@ -214,7 +222,7 @@ def _chosen(material: Material, cleaner: RowCleaner, left_out: LeftOut) -> list[
                 left_out["a duplicate"] += 1
             elif alone and answered.setdefault(inputs, key) != key:
                 left_out["the same inputs with another answer"] += 1
-            elif alike[pick.label].add(whole := _pick_text(pick, text)) is not None:
+            elif alike[pick.label].add(one) is not None:
                 left_out["a near-duplicate of an earlier row"] += 1
             else:
                 seen.add(key)

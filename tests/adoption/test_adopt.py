@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from pathlib import Path
 
 import mlflow
@@ -246,3 +249,17 @@ def test_a_dry_run_says_what_would_be_asked(pair: FaultyEndpoint, project: Path)
 def test_a_project_without_prompts_is_a_mistake(pair: FaultyEndpoint) -> None:
     with pytest.raises(pex.PexError, match="no prompts"):
         pex.adopt(NEW, OLD)
+
+
+def test_a_tuned_model_is_adopted_by_its_name(pair: FaultyEndpoint, project: Path) -> None:
+    tuned = "ft:new:org:shop:1"
+    pair.models = ["old", tuned]
+    experiment(project, "gain")
+    command = [sys.executable, "-m", "pex.cli", "adopt", f"lab/{tuned}", "--baseline", OLD,
+               "--no-record", "--json"]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stderr
+    [row] = json.loads(done.stdout)["comparisons"]
+    assert row["prompt"] == "gain"
+    assert row["comparison"] == "better"
+    assert asked(pair).count(tuned) == 40

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import random
+import runpy
 import shutil
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 
 from pex.core.errors import PexError
+from pex.project.settings import load_settings
 from pex.training.export import export
 
 PROMPT = (
@@ -202,6 +204,28 @@ def test_a_placeholder_stands_for_one_value_and_what_is_kept_stays(project: Path
         "tr-1", "u-77", "short/3",
     ]  # fmt: skip
     assert "origin_trace" not in about["c2"]
+
+
+def test_a_kit_has_what_an_open_model_is_trained_with(project: Path) -> None:
+    experiment(project, cases(0, 40))
+    found = export("reviews", "lora-kit", "kit")
+    kit = project / "kit"
+    assert {path.name for path in kit.iterdir()} == {
+        "README.md", "export.json", "requirements.txt", "rows.jsonl", "train.jsonl", "train.py",
+        "validation.jsonl",
+    }  # fmt: skip
+    script = runpy.run_path(str(kit / "train.py"))
+    rows = script["load_rows"](kit / "train.jsonl")
+    assert len(rows) == found.files["train.jsonl"]["rows"]
+    assert [message["role"] for message in rows[0]["messages"]] == ["system", "user", "assistant"]
+    (kit / "bad.jsonl").write_text('{"messages": [{"role": "user", "content": "Hi"}]}\n')
+    with pytest.raises(ValueError, match=r"bad\.jsonl:1: no messages"):
+        script["load_rows"](kit / "bad.jsonl")
+    card = (kit / "README.md").read_text()
+    assert card == found.card
+    toml = card.partition("```toml\n")[2].partition("```")[0]
+    (project / "pex.toml").write_text(toml)
+    assert load_settings(project).providers["own"].base_url == "http://127.0.0.1:8000/v1"
 
 
 def test_nothing_is_overwritten_and_an_interruption_leaves_nothing(project: Path) -> None:

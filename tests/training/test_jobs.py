@@ -198,4 +198,4 @@ def test_openais_own_closes() -> None:
     assert "6 January 2027" in check_open(url, datetime.date(2027, 1, 5))
     with pytest.raises(PexError, match="since 6 January 2027") as caught:
         check_open(url, datetime.date(2027, 1, 6))
-    assert "trl-messages" in str(caught.value)
+    assert "lora-kit" in str(caught.value)

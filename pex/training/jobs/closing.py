@@ -11,7 +11,7 @@ CLOSES = datetime.date(2027, 1, 6)
 _HOST = "api.openai.com"
 _OTHERS = (
     "an Azure deployment or another endpoint with /v1/fine_tuning/jobs (add it to pex.toml), or "
-    "an open model, with data from pexlab export trl-messages"
+    "an open model, with pexlab export lora-kit"
 )
 
 

@@ -51,7 +51,7 @@ class JobsClient:
         if ref.partition("/")[0] == "local":
             raise PexError(
                 f"{ref}: the built-in model cannot be trained here",
-                hint="pexlab export trl-messages writes data to train an open model with",
+                hint="pexlab export lora-kit writes what an open model is trained with elsewhere",
             )
         self.ref = ref
         self._connect: Callable[[], Endpoint] = lambda: connect(ref, settings, state)
