@@ -25,18 +25,18 @@ def details(row: pd.Series, feedback: pd.DataFrame, texts: TraceTexts) -> list[t
         texts: its texts.
     """
     parts: list[tuple[str, str]] = []
-    given = (texts.variables or {}).items()
-    parts += [(f"variable {name}", _text(value)) for name, value in given]
+    given = {name: _text(value) for name, value in (texts.variables or {}).items()}
+    parts += [(f"variable {name}", value) for name, value in given.items()]
     for message in texts.messages:
         parts.append((str(message.get("role", "message")), _text(message.get("content"))))
-    if not texts.messages and texts.request is not None:
+    if not texts.messages and texts.request is not None and texts.request not in given.values():
         parts.append(("user", texts.request))
     parts += [("tool call", _text(call)) for call in texts.tool_calls]
     if texts.response is not None:
         parts.append(("answer", texts.response))
-    for span in texts.spans:
-        if span.message:
-            parts.append((f"error in {span.name}", span.message))
+    errors: dict[str, str] = {}  # an error goes through the spans around it: the innermost has it
+    errors |= {span.message: span.name for span in texts.spans if span.message}
+    parts += [(f"error in {name}", message) for message, name in errors.items()]
     for item in feedback.itertuples():
         if item.name != TRIAGE:
             parts.append((f"feedback {item.name}", f"{item.value} ({item.source})"))

@@ -42,7 +42,9 @@ def ordered(traces: Traces) -> pd.DataFrame:
     }
     weight = sum(flags.astype("int64") * 2 ** (4 - n) for n, flags in enumerate(reasons.values()))
     frame = frame.assign(
-        **reasons, weight=weight, negative_names=frame["trace_id"].map(negative).fillna("")
+        **reasons,
+        weight=weight,
+        negative_names=[negative.get(key, "") for key in frame["trace_id"]],
     )
     frame = frame[frame["weight"] > 0]
     return frame.sort_values(

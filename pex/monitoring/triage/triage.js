@@ -10,7 +10,7 @@ const FORMS = {
   "not ours": [null, false],
   incident: [null, false],
 };
-const HELP = "c case, r requirement, k known, n not ours, i incident, ↓ or j next, ↑ or p previous, a all alike, u undo, e reason. In a form: Ctrl+Enter saves, Esc cancels.";
+const HELP = "c case, r requirement, k known, n not ours, i incident, ↓ or j next, ↑ or p previous, a all alike, u undo, e reason. In a form: Ctrl+Enter saves, Esc cancels. Personal data in what you write is replaced by placeholders.";
 
 function renderTriage({ model, el }) {
   const root = element("div", "pex pex-kit pex-triage");
@@ -62,6 +62,7 @@ function renderTriage({ model, el }) {
     open = kind;
     draw();
     (kind ? (boxes.text ?? boxes.reason) : root)?.focus();
+    if (kind) foot.scrollIntoView?.({ block: "nearest" });
   }
   function save() {
     reason = boxes.reason.value.trim();
@@ -162,6 +163,7 @@ function renderTriage({ model, el }) {
     list.querySelector('[aria-selected="true"]')?.scrollIntoView?.({ block: "nearest" });
     if (now.shown) trace.replaceChildren(...now.shown.parts.map(drawPart));
     else trace.replaceChildren(element("p", "", now.waiting ? "Others have what waits." : "Nothing waits."));
+    root.classList.toggle("pex-triage-writes", Boolean(open));
     if (open) drawForm();
     else drawActs();
     if (focused && !open && place.activeElement !== list && place.activeElement !== trace) root.focus({ preventScroll: true });

@@ -12,7 +12,7 @@ from pex.monitoring.triage.widget import TriageWidget
 from tests.helpers.browser import page
 from tests.helpers.deployed import bulk_traces
 from tests.improvement.cases.test_review_widget import JUPYTERLAB, MODEL
-from tests.monitoring.triage.test_queue import SPEC
+from tests.monitoring.triage.test_queue import FULL, MENDED, SPEC, sql
 
 HOSTILE = "<img src=x onerror=alert(1)> Where is it?\u202e"
 
@@ -29,7 +29,7 @@ def widget(project, uri):
     return TriageWidget(pex.triage("app", to="experiment.yaml", who="Ada"))
 
 
-def opened(tab, widget, dark=False):
+def opened(tab, widget):
     def python(content):
         widget._on_message(None, content, [])
         return dict(widget._state)
@@ -37,7 +37,7 @@ def opened(tab, widget, dark=False):
     tab.expose_function("python", python)
     tab.set_content(
         f"<!doctype html><html lang=en><title>t</title><style>{widget._css}</style>"
-        f"{JUPYTERLAB if dark else ''}<main><h1>Triage</h1><div id=root></div></main>"
+        "<main><h1>Triage</h1><div id=root></div></main>"
     )
     tab.evaluate(MODEL.replace("STATE", json.dumps(dict(widget._state))))
     source = str(widget._esm).replace("export default", "window.widget =")
@@ -77,15 +77,22 @@ def test_keys_only_triage_and_undo_and_it_is_accessible(widget, project, uri, tm
         for left in (2, 3, 4):
             tab.keyboard.press("u")
             to_be(tab.locator(".pex-triage-count")).to_contain_text(f"{left} wait")
+        tab.set_viewport_size({"width": 500, "height": 700})
+        tab.evaluate("html => document.head.insertAdjacentHTML('beforeend', html)", JUPYTERLAB)
+        assert Axe().run(tab).response["violations"] == []
+        tab.keyboard.press("c")
+        to_be(tab.get_by_role("button", name="Save")).to_be_in_viewport()
+        tab.screenshot(path=str(tmp_path / "dark.png"))
+        sql(uri, FULL)
+        tab.keyboard.press("Control+Enter")
+        to_be(line).to_contain_text("nothing was decided")
+        sql(uri, MENDED)
+        tab.keyboard.press("Control+Enter")  # what was written is still there
+        to_be(line).to_contain_text("Decided: case")
+        tab.keyboard.press("u")
+        to_be(line).to_contain_text("Taken back")
     assert (project / "cases.csv").read_bytes() == before
     assert Marks(uri, "x").decided(["app"]) == {}
-    with page(900, 700) as tab:
-        opened(tab, widget, dark=True)
-        assert Axe().run(tab).response["violations"] == []
-        tab.screenshot(path=str(tmp_path / "dark.png"))
-    with page(500, 900) as tab:
-        opened(tab, widget)
-        assert Axe().run(tab).response["violations"] == []
 
 
 def test_what_is_left_without_a_kernel_is_escaped(widget):
