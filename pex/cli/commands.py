@@ -40,6 +40,8 @@ COMMANDS = {
     "it.",
     "library": "The library of prompts: versions and aliases in MLflow's prompt registry.",
     "export": "Write training data of an experiment or a run: OpenAI, TRL, Alpaca, ShareGPT.",
+    "status": "Show where each prompt stands, from its requirements to new cases, and what is "
+    "stuck.",
     "form": "Forms for people without code: what must hold, what is right, how good answers are.",
     "models": "List the models that the configured endpoints offer: price, context, when they "
     "stop.",

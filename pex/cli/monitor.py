@@ -51,8 +51,8 @@ def monitor(
         str | None,
         typer.Option(
             metavar="WHY",
-            help="Accept how things are now: the last days become the baseline. Nothing else is "
-            "done.",
+            help="Accept how things are: the days from --first to --last become the baseline; "
+            "without them the last baseline_days. Nothing else is done.",
         ),
     ] = None,
     no_record: Annotated[bool, typer.Option("--no-record", help="Write no run to MLflow.")] = False,
@@ -70,7 +70,7 @@ def monitor(
 
     name = source or _only_file()
     if accept is not None:
-        _accept(name, accept)
+        _accept(name, accept, first, last)
         return
     results = asking(
         lambda: look(name, first=first, last=last, by=by, record=not no_record, show=None)
@@ -102,19 +102,10 @@ def _only_file() -> str:
     )
 
 
-def _accept(name: str, why: str) -> None:
-    import datetime
+def _accept(name: str, why: str, first: str | None, last: str | None) -> None:
+    from pex.monitoring.accepting import accept_period
 
-    from pex.monitoring.baseline import accept
-    from pex.monitoring.monitor import spec_of
-
-    if not Path(name).is_file():
-        raise PexError(
-            f"--accept: {name} is not a file", hint="the baseline is kept beside a monitor.yaml"
-        )
-    spec, folder = spec_of(Path(name))
-    path = accept(spec, folder, why, datetime.datetime.now(datetime.UTC))
-    console.out(f"accepted: {path}")
+    console.out(f"accepted: {accept_period(name, why, first=first, last=last)}")
     console.err("commit that file, so every machine compares with the same baseline")
 
 

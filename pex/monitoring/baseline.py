@@ -20,7 +20,7 @@ from pex.library.moves import Move
 from pex.monitoring.spec import MonitorSpec
 
 FILE = "monitor_baseline.json"
-"""Not `monitor_baseline.json`: a plan in the same folder has its accepted runs there."""
+"""Not `baseline.json`: a plan in the same folder has its accepted runs there."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -99,17 +99,19 @@ def accept(
     why: str,
     now: datetime.datetime,
     first: datetime.datetime | None = None,
+    end: datetime.datetime | None = None,
     who: str | None = None,
 ) -> Path:
-    """Accept how things are now: write a new baseline period to `monitor_baseline.json`.
+    """Accept how things are, or were in a period: write it to `monitor_baseline.json`.
 
     Args:
         spec: the monitor.
         folder: the folder of `monitor.yaml`.
         why: the reason, for later readers.
-        now: the end of the period.
-        first: its beginning, such as the day since which an alarm has been there; by default
-            `baseline_days` before `now`.
+        now: the time at which it is accepted.
+        first: the beginning of the period, such as the day since which an alarm has been there; by
+            default `baseline_days` before its end.
+        end: the end of the period; by default `now`.
         who: the person who accepts; by default the user.
 
     Returns:
@@ -127,12 +129,16 @@ def accept(
         )
     path = folder / FILE
     known = _read(path)
-    begin = first or now - datetime.timedelta(days=spec.baseline_days)
-    if begin >= now:
-        raise PexError(f"the baseline would begin at {begin:%Y-%m-%d %H:%M}, which is not past")
+    until = min(end or now, now)
+    begin = first or until - datetime.timedelta(days=spec.baseline_days)
+    if begin >= until:
+        raise PexError(
+            f"the baseline would begin at {begin:%Y-%m-%d %H:%M}, not before its end, "
+            f"{until:%Y-%m-%d %H:%M}"
+        )
     known[spec.name] = {
         "first": begin.astimezone(datetime.UTC).isoformat(timespec="seconds"),
-        "end": now.astimezone(datetime.UTC).isoformat(timespec="seconds"),
+        "end": until.astimezone(datetime.UTC).isoformat(timespec="seconds"),
         "who": who or user_name(),
         "when": now.astimezone(datetime.UTC).isoformat(timespec="seconds"),
         "why": why.strip(),

@@ -138,11 +138,14 @@ def _assessments(client: MlflowClient, uri: str, trace_id: str) -> list[Assessme
     from mlflow.tracing.client import TracingClient
 
     tracing = TracingClient(uri)
+    # A trace that has ended but was not sent yet is still in memory; the store cannot judge it.
+    active = trace_id == mlflow.get_active_trace_id()
+    info = tracing.get_trace_info if active else tracing.store.get_trace_info
     for again in (False, True):
         if again:  # the application may not have sent its latest traces yet
             mlflow.flush_trace_async_logging()
         try:
-            return list(tracing.get_trace_info(trace_id).assessments or [])
+            return list(info(trace_id).assessments or [])
         except MlflowException as error:
             if error.error_code not in _GONE:
                 raise

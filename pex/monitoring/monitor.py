@@ -75,7 +75,7 @@ def monitor(
     from pex.improvement.progress import progress
 
     spec, folder = _spec_of(source, scorers, sample, filter)
-    begin, end = _day(first, "first"), _day(last, "last")
+    begin, end = day_of(first, "first"), day_of(last, "last")
     if begin and end and end < begin:
         raise PexError(f"last is {end}, before first, {begin}")
     project = find_project(folder)
@@ -146,7 +146,12 @@ def _sample(given: float | Mapping[str, Any] | Sample) -> Sample:
     return validate(Sample, values, "sample")
 
 
-def _day(value: Day, name: str) -> datetime.date | None:
+def day_of(value: Day, name: str) -> datetime.date | None:
+    """A day that a user gave.
+
+    Raises:
+        PexError: it cannot be read.
+    """
     if value is None or (
         isinstance(value, datetime.date) and not isinstance(value, datetime.datetime)
     ):
@@ -159,7 +164,8 @@ def _day(value: Day, name: str) -> datetime.date | None:
         raise PexError(f"{name}: expected a day such as 2026-03-01, got {value!r}") from None
 
 
-def _midnight(day: datetime.date | None, later: int = 0) -> datetime.datetime | None:
+def midnight(day: datetime.date | None, later: int = 0) -> datetime.datetime | None:
+    """When a day begins in UTC, or one that many days later."""
     if day is None:
         return None
     begin = datetime.datetime.combine(day, datetime.time(), datetime.UTC)
@@ -195,8 +201,8 @@ class _Look:
         ids, not_yet = self._experiments()
         moves = [line.move for line in read_history(self.project).lines]
         traces = empty_traces() if not_yet else read_traces(
-            self.uri, self.spec.source, self.state / "monitor", first=_midnight(first),
-            last=_midnight(last, 1), on_page=self._page, settings=load_settings(self.project),
+            self.uri, self.spec.source, self.state / "monitor", first=midnight(first),
+            last=midnight(last, 1), on_page=self._page, settings=load_settings(self.project),
         )  # fmt: skip
         if by is not None:
             check_by(by, traces.frame)

@@ -43,6 +43,14 @@ class CasesNow:
                 case for case in cases if not _is_private(case)
             )  # fmt: skip
 
+    def all_of(self, paths: Iterable[Path]) -> list[Case]:
+        """All cases of experiments that can be read, each once, also the private ones."""
+        found: dict[str, Case] = {}
+        for path in paths:
+            cases = self._of(path)
+            found |= {} if isinstance(cases, PexError) else {case.id: case for case in cases}
+        return list(found.values())
+
     def private_ids(self, paths: Iterable[Path], row: Measurement) -> set[str] | PexError:
         """The cases that are marked private now.
 
