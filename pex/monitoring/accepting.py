@@ -34,13 +34,13 @@ def accept_period(
         PexError: no such file, no reason, a day that cannot be read, or a period without a day.
 
     Example:
-        >>> accept_period("support", "all is well")
+        >>> accept_period("x", "all is well")
         Traceback (most recent call last):
         ...
-        pex.core.errors.PexError: the baseline is kept beside a monitor.yaml, and support is not a file
+        pex.core.errors.PexError: a baseline needs a monitor.yaml; x is not a file
     """
     if not Path(source).is_file():
-        raise PexError(f"the baseline is kept beside a monitor.yaml, and {source} is not a file")
+        raise PexError(f"a baseline needs a monitor.yaml; {source} is not a file")
     spec, folder = spec_of(Path(source))
     return accept(
         spec,
