@@ -6,11 +6,17 @@ import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import orjson
+
 from pex.monitoring import spans
 from pex.monitoring.api_traces import ApiTraces, raw_trace
 from pex.monitoring.spans import INPUTS, StoredSpan
 from pex.monitoring.sql_traces import IDS, SqlTraces, is_sql
 from pex.monitoring.trace_row import linked_prompts
+
+EXPECTED = ("expected_response", "expected", "expected_answer", "expected_output")
+"""Names of MLflow expectations that are an expected answer; the first one that a trace has counts.
+MLflow's own scorers read `expected_response`."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -25,6 +31,8 @@ class TraceTexts:
         variables: the inputs of the application's span, if the trace is linked to a prompt of
             the library and they are named.
         comments: the rationales of its assessments, as (name, text).
+        expected: the expected answer that somebody gave it: MLflow's expectation of one of the
+            names `EXPECTED`.
         spans: all spans that can be read, in the order in which they began.
     """
 
@@ -34,6 +42,7 @@ class TraceTexts:
     tool_calls: tuple[dict[str, Any], ...] = ()
     variables: Mapping[str, Any] | None = None
     comments: tuple[tuple[str, str], ...] = ()
+    expected: Any = None
     spans: tuple[StoredSpan, ...] = ()
 
 
@@ -63,11 +72,18 @@ def fetch_texts(uri: str, trace_ids: Iterable[str]) -> dict[str, TraceTexts]:
 
 def _from_sql(store: SqlTraces, ids: Sequence[str]) -> dict[str, TraceTexts]:
     comments: dict[str, list[tuple[str, str]]] = {}
+    expected: dict[str, dict[str, Any]] = {}
     for row in store.assessments(ids):
         if row.rationale:
             comments.setdefault(row.trace_id, []).append((row.name, row.rationale))
+        if row.assessment_type == "expectation":
+            try:
+                expected.setdefault(row.trace_id, {})[row.name] = orjson.loads(row.value)
+            except orjson.JSONDecodeError:
+                continue
     return {
-        raw.trace_id: _texts(raw, comments.get(raw.trace_id, ())) for raw in store.details("", ids)
+        raw.trace_id: _texts(raw, comments.get(raw.trace_id, ()), expected.get(raw.trace_id, {}))
+        for raw in store.details("", ids)
     }
 
 
@@ -78,12 +94,16 @@ def _from_api(uri: str, ids: Sequence[str]) -> dict[str, TraceTexts]:
         infos = broken | {trace_id: trace.info for trace_id, trace in found.items()}
         for trace_id, info in infos.items():
             raw = raw_trace("", info, found.get(trace_id), broken=trace_id in broken)
-            given = [(i.name, i.rationale) for i in info.assessments or [] if i.rationale]
-            texts[trace_id] = _texts(raw, given)
+            said = [item for item in info.assessments or [] if item.valid is not False]
+            given = [(item.name, item.rationale) for item in said if item.rationale]
+            expected = {item.name: item.expectation.value for item in said if item.expectation}
+            texts[trace_id] = _texts(raw, given, expected)
     return {key: texts[key] for key in ids if key in texts}
 
 
-def _texts(raw: Any, comments: Sequence[tuple[str, str]]) -> TraceTexts:
+def _texts(
+    raw: Any, comments: Sequence[tuple[str, str]], expected: Mapping[str, Any]
+) -> TraceTexts:
     read = (spans.stored_span(content, kind) for content, kind in raw.contents)
     whole = [span for span in read if span is not None]
     root = spans.root_of(whole)
@@ -99,5 +119,8 @@ def _texts(raw: Any, comments: Sequence[tuple[str, str]]) -> TraceTexts:
         tool_calls=tuple(spans.tool_calls_of(whole)),
         variables=variables,
         comments=tuple(comments),
+        expected=next(
+            (expected[name] for name in EXPECTED if expected.get(name) is not None), None
+        ),
         spans=tuple(whole),
     )

@@ -269,6 +269,7 @@ class _Look:
                 texts.request,
                 texts.response,
                 variables=texts.variables,
+                expected=texts.expected,
                 model=str(models[trace_id]),
                 finish_reason=str(reasons[trace_id]) or None,
             )

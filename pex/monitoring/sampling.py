@@ -23,7 +23,8 @@ class Chosen:
     Args:
         new: ids of traces to score now, oldest first.
         known: how many of the sample were scored before.
-        answered: how many traces it is a sample of: those with an answer, that match the filter.
+        answered: how many traces it is a sample of: those with a text as answer, that match the
+            filter.
     """
 
     new: tuple[str, ...]
@@ -60,7 +61,7 @@ def choose(
     now: datetime.datetime,
     matching: Collection[str] | None = None,
 ) -> Chosen:
-    """Choose the traces to score; those that ended in an error have no answer and are left out.
+    """Choose the traces to score; those that ended in an error, or without a text, are left out.
 
     `per_day` holds for each day (UTC). On the day of the look it is taken in proportion to the time
     that has passed, so that looks during a day do not score its morning only.
@@ -72,7 +73,7 @@ def choose(
         now: when the look is made.
         matching: the ids that match the sample's filter; None: all of them.
     """
-    answered = frame[frame["state"].eq(OK).fillna(False)]
+    answered = frame[frame["state"].eq(OK).fillna(False) & frame["output_chars"].notna()]
     if matching is not None:
         answered = answered[answered["trace_id"].isin(set(matching))]
     ids = answered["trace_id"].astype(str)

@@ -6,27 +6,23 @@ import dataclasses
 import datetime
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pex.core.about import VariantInfo
 from pex.core.call import Answer
-from pex.core.canonical_json import digest
 from pex.core.cases import Case
-from pex.core.errors import PexError
 from pex.core.events import RowKey
 from pex.core.score import Score
 from pex.monitoring.sampling import Chosen, choose
+from pex.monitoring.scorers import identities_of, needs_expected, with_expected
 from pex.monitoring.scores_file import ScoresFile
 from pex.monitoring.spec import MonitorSpec
 from pex.monitoring.traces import Traces
-from pex.project.files import validate
 from pex.record.spans import SCORED_BY
 from pex.score.base import Scorer, is_example
 from pex.score.build import build, imported, parted
 from pex.score.judge import asking
 from pex.score.judge.judge import Judge
-from pex.score.kinds import JudgeKind
-from pex.score.requirements import checks_of
 from pex.tracking.store import connect, errors_of
 
 if TYPE_CHECKING:
@@ -57,6 +53,7 @@ class Scored:
         chosen: the sample.
         now: how many traces were scored now.
         errors: scores that failed, by scorer; they are tried again in the next look.
+        without: traces of the sample without the expected answer that a scorer needs, by scorer.
         not_written: scores that could not be written on their trace.
         spent_usd: what judges cost.
         status: finished, interrupted, budget or failed, of the judges.
@@ -66,6 +63,7 @@ class Scored:
     chosen: Chosen
     now: int = 0
     errors: dict[str, int] = dataclasses.field(default_factory=dict)
+    without: dict[str, int] = dataclasses.field(default_factory=dict)
     not_written: int = 0
     spent_usd: float = 0.0
     status: str = "finished"
@@ -82,6 +80,11 @@ class Scored:
         ]
         if self.now and self.spent_usd:
             said.append(f"{self.now:,} of them in this look, for ${self.spent_usd:.3g}.")
+        for name, count in self.without.items():
+            said.append(
+                f"{name}: {count:,} traces of the sample have no expected answer; it scores the "
+                "others only."
+            )
         for name, count in self.errors.items():
             said.append(
                 f"{name}: {count:,} scores failed; they are not counted, and tried again next time."
@@ -135,16 +138,23 @@ def score_sample(
         The traces with `score.<name>` columns, and what was done.
 
     Raises:
-        PexError: a scorer does not fit, or needs expected answers that no trace of the sample has;
-            nothing was scored, no judge was called.
+        PexError: a scorer does not fit, or needs expected answers that no trace has; nothing was
+            scored, no judge was called.
     """
     moment = now or datetime.datetime.now(datetime.UTC)
-    identities = _identities(spec, folder)
+    identities = identities_of(spec, folder)
     file = ScoresFile(state)
     known = file.read(identities)
     _from_assessments(known, identities, traces)
-    whole = _complete(known)
     ids = None if matching is None else list(matching())
+    needing = [name for name, item in zip(identities, spec.scorers, strict=True)
+               if needs_expected(item, folder)]  # fmt: skip
+    expected = with_expected(traces, needing)
+    if needing and len(needing) == len(identities):
+        # Only these can be scored, so the sample is one of them.
+        ids = list(expected if ids is None else expected.intersection(ids))
+    every = set(traces.frame["trace_id"].astype(str))
+    whole = _complete(known, dict.fromkeys(needing, every - expected))
     chosen = choose(traces.frame, spec.sample, whole, moment, ids)
     found = Scored(list(identities), chosen)
     if chosen.new:
@@ -152,39 +162,13 @@ def score_sample(
         # Scored by some of the scorers only: the others are still to come.
         todo = fetch(chosen.new)
         _score(spec, folder, project, uri, file, identities, known, todo, found, say)
+    sample = (whole & every if ids is None else whole.intersection(every, ids)) | set(chosen.new)
+    found.without = {name: count for name in needing if (count := len(sample - expected))}
     for name, by_trace in known.items():
         failed = sum(any(one.error for one in scores.values()) for scores in by_trace.values())
         if failed:
             found.errors[name] = failed
     return _with_columns(traces, known), found
-
-
-def _identities(spec: MonitorSpec, folder: Path) -> dict[str, str]:
-    """What changes with each scorer's definition, by its name; known before any text is fetched."""
-    stand_in = [Case("stand-in", {"input": ""}, "yes"), Case("another", {"input": " "}, "no")]
-    found: dict[str, str] = {}
-    for item in spec.scorers:
-        judge = _judge_of(item, folder)
-        if judge is not None:
-            if judge.pairwise:
-                raise PexError(
-                    f"judge '{judge.name}' compares two answers, and a trace has one",
-                    hint="use a judge that gives a score to one answer",
-                )
-            found[judge.name] = judge.digest
-            continue
-        built = build([item], stand_in, folder)
-        found[built[0].name] = digest(checks_of([item], built, folder)[0].definition, 12)
-    return found
-
-
-def _judge_of(item: Any, folder: Path) -> Judge | None:
-    if isinstance(item, Judge):
-        return item
-    if isinstance(item, Mapping) and item.get("kind") == "judge":
-        options = validate(JudgeKind, dict(item), f"scorer '{item.get('name') or 'judge'}'")
-        return options.judge(folder)
-    return None
 
 
 def _source_id(scorer: str, identity: str) -> str:
@@ -208,11 +192,14 @@ def _from_assessments(
         there.setdefault(str(row["name"]), Score(float(number)))
 
 
-def _complete(known: Mapping[str, Mapping[str, Scores]]) -> set[str]:
-    """The traces that every scorer has scored without an error."""
+def _complete(
+    known: Mapping[str, Mapping[str, Scores]], not_for: Mapping[str, set[str]]
+) -> set[str]:
+    """The traces that every scorer has scored without an error, apart from those `not_for` it."""
     done = [
         {trace for trace, scores in by_trace.items() if not any(s.error for s in scores.values())}
-        for by_trace in known.values()
+        | not_for.get(name, set())
+        for name, by_trace in known.items()
     ]
     return set.intersection(*done) if done else set()
 
@@ -231,10 +218,20 @@ def _score(
 ) -> None:
     if not todo:
         return
-    scorers, judges = parted(_built(spec, todo, folder))
+    cases = [item.case for item in todo.values()]
+    some = any(case.expected is not None for case in cases)
+    needing = [needs_expected(item, folder) for item in spec.scorers]
+    items = [item for item, needs in zip(spec.scorers, needing, strict=True) if some or not needs]
+    scorers, judges = parted(build(items, cases, folder))
     scorers = imported(scorers)
+    wants = {name for name, needs in zip(identities, needing, strict=True) if needs}
     kinds = {scorer.name: "CODE" for scorer in scorers} | {j.name: "LLM_JUDGE" for j in judges}
     ids = list(todo)
+
+    def left_for(name: str, trace_id: str) -> bool:
+        if name in wants and todo[trace_id].case.expected is None:
+            return False
+        return not _settled(known[name].get(trace_id))
 
     def keep(given: Mapping[str, Mapping[str, Scores]]) -> None:
         """Write scores, by scorer and trace, first in MLflow, then in the file."""
@@ -251,11 +248,11 @@ def _score(
     for start in range(0, len(ids), PART):
         part = ids[start : start + PART]
         given: dict[str, dict[str, Scores]] = {
-            name: {i: by[i] for i in part if i in by and not _settled(known[name].get(i))}
+            name: {i: by[i] for i in part if i in by and left_for(name, i)}
             for name, by in judged.items()
         }
         for scorer in scorers:
-            left = [i for i in part if not _settled(known[scorer.name].get(i))]
+            left = [i for i in part if left_for(scorer.name, i)]
             given[scorer.name] = {i: _scored(scorer, todo[i]) for i in left}
         keep(given)
         found.now += len(part)
@@ -268,19 +265,6 @@ def _settled(scores: Scores | None) -> bool:
 
 def _scored(scorer: Scorer, item: TraceCase) -> Scores:
     return {} if is_example(item.answer) else scorer(item.answer, item.case)
-
-
-def _built(spec: MonitorSpec, todo: Mapping[str, TraceCase], folder: Path) -> list[Scorer | Judge]:
-    try:
-        return build(spec.scorers, [item.case for item in todo.values()], folder)
-    except PexError as error:
-        if "expected answer" not in error.message:
-            raise
-        raise PexError(
-            f"{error.message.replace('no case', f'none of {len(todo):,} sampled traces')}",
-            hint="deployed traces seldom have an expected answer: use scorers without one (length, "
-            "pattern, a judge), or add expectations to traces in MLflow and filter for them",
-        ) from None
 
 
 def _judge(

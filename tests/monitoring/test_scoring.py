@@ -143,10 +143,57 @@ def test_errors_are_counted_not_zero_and_tried_again(shop: Shop) -> None:
 def test_a_scorer_that_needs_expected_answers_is_refused_before_anything_is_scored(
     shop: Shop,
 ) -> None:
-    with pytest.raises(PexError, match="none of 12 sampled traces has one") as caught:
+    with pytest.raises(PexError, match="none of 12 traces has one") as caught:
         shop.score([length(3), "exact"])
     assert "seldom have an expected answer" in str(caught.value.hint)
     assert not (shop.state / FILE).exists()
+
+
+def test_only_traces_with_an_expected_answer_are_compared_with_it(shop: Shop) -> None:
+    fetch = shop.fetch
+    whole = shop.traces
+    right, wrong = whole.frame["trace_id"][2], whole.frame["trace_id"][5]
+    wanted = {right: "word 2", wrong: "another"}
+    shop.traces = dataclasses.replace(
+        whole,
+        frame=whole.frame[:6],
+        feedback=opinions(
+            [{"trace_id": name, "name": "expected_response", "value": ""} for name in wanted]
+        ),
+    )
+
+    def with_expected(ids: Sequence[str]) -> dict[str, TraceCase]:
+        return {
+            name: dataclasses.replace(
+                item, case=dataclasses.replace(item.case, expected=wanted.get(name))
+            )
+            for name, item in fetch(ids).items()
+        }
+
+    shop.fetch = with_expected  # type: ignore[method-assign]
+    traces, scored = shop.score([length(3), "exact"])
+    given = traces.frame.set_index("trace_id")["score.exact"].dropna()
+    assert given.to_dict() == {right: 1, wrong: 0}
+    assert traces.frame["score.length"].count() == 6
+    assert scored.without == {"exact": 4}
+    assert "exact: 4 traces of the sample have no expected answer" in scored.sentences()[1]
+    assert shop.score([length(3), "exact"])[1].now == 0
+    # A sample for this scorer alone is one of those with an expected answer.
+    _, alone = shop.score(["exact"])
+    assert (alone.chosen.answered, alone.chosen.known, alone.without) == (2, 2, {})
+    # A later look without such a trace is no reason to refuse it.
+    shop.traces = dataclasses.replace(whole, feedback=shop.traces.feedback)
+    _, later = shop.score([length(3), "exact"])
+    assert (later.now, later.without) == (6, {"exact": 10})
+
+
+def test_a_trace_without_a_text_is_no_answer(shop: Shop) -> None:
+    frame = shop.traces.frame.copy()
+    frame.loc[:3, "output_chars"] = None
+    shop.traces = dataclasses.replace(shop.traces, frame=frame)
+    _, scored = shop.score([length(3)], per_day=4)
+    assert (scored.now, scored.chosen.answered, len(shop.fetched)) == (4, 8, 4)
+    assert scored.chosen.weight == 2
 
 
 def test_a_deleted_trace_is_said(shop: Shop) -> None:
