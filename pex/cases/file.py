@@ -170,7 +170,7 @@ def line_of(data: bytes, path: Path, row: Mapping[str, Any], reading: Reading | 
     spaced = True
     if suffix == ".jsonl":
         text = text_of(data, path, reading).removeprefix("\ufeff")
-        spaced = _is_spaced(next(_lines(text))[0])
+        spaced = _is_spaced(next(lines(text))[0])
     marks = (", ", ": ") if spaced else (",", ":")
     return json.dumps(dict(row), ensure_ascii=False, separators=marks)
 
@@ -350,7 +350,7 @@ def _correct_csv(text: str, number: int, name: str, expected: Any, delimiter: st
     return text[:start] + field + text[end:]
 
 
-def _lines(text: str) -> Iterator[tuple[str, int]]:
+def lines(text: str) -> Iterator[tuple[str, int]]:
     """The non-blank lines of a JSONL, and the position of each."""
     for found in _LINE.finditer(text):
         if found[0].strip():
@@ -391,7 +391,7 @@ def _is_spaced(line: str) -> bool:
 def _correct_jsonl(text: str, number: int, name: str, expected: Any) -> str:
     mark = "\ufeff" if text.startswith("\ufeff") else ""
     text = text.removeprefix(mark)
-    line, begin = list(_lines(text))[number]
+    line, begin = list(lines(text))[number]
     places = _values(line)
     value = json.dumps(expected, ensure_ascii=False)
     if name in places:

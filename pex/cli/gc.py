@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from pex.cases import edits
-from pex.cli import console
+from pex.cli import console, gc_user
 from pex.core.checks import check_positive
 from pex.core.errors import PexError
 from pex.core.project import find_project, led_outside
@@ -31,6 +31,14 @@ def gc(
     group: Annotated[
         str | None, typer.Option(metavar="NAME", help="All data of the cases of this group.")
     ] = None,
+    user: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ID",
+            help="All data of this user of a deployed application: traces, and what was made of "
+            "them.",
+        ),
+    ] = None,
     scratch_prompts: Annotated[
         bool,
         typer.Option(
@@ -50,6 +58,10 @@ def gc(
     case or group: its answers in the journal, its cases in drafts of a Playground that is not open,
     its rows, inputs and traces in all runs, recorded or waiting to be recorded, the ratings that
     people gave it, and the MLflow datasets of the cases; reports are rewritten.
+    With --user: the user's traces in all experiments (by mlflow.trace.user, user.id, enduser.id, or
+    a tag user or user_id), and what was made from them: rows of files of cases, all data of these
+    cases, records of datasets, rows of training exports, a monitor's figures. What cannot be
+    reached is listed.
     With --scratch-prompts: prompts that nobody saved. Earlier versions of pex registered the
     prompts of all runs in the library; the runs have them as files too, and lose only the link.
     What is kept: metrics and verdicts, the ledger, prompts, the experiment's own cases, notebooks
@@ -69,7 +81,15 @@ def gc(
     uri = tracking_uri(project, settings)
     if delete:
         _check_place(state, project, uri)
-    if scratch_prompts:
+    if user is not None:
+        if case is not None or group is not None or scratch_prompts:
+            raise PexError(
+                "--user is about a user, --case and --group are about cases, --scratch-prompts "
+                "about the library",
+                hint="give one of them",
+            )
+        going = _of_user(gc_user.Place(project, state, database, uri), user)
+    elif scratch_prompts:
         if case is not None or group is not None:
             raise PexError(
                 "--scratch-prompts is about the library, --case and --group are about cases",
@@ -86,10 +106,21 @@ def gc(
             console.out(f"  {path}")
     if delete:
         going.delete()
+    still = going.still_there() if delete else []
     if as_json:
         paths = [str(path) for path in going.paths]
-        console.document({"deleted": delete, "items": going.items, "paths": paths})
-    elif delete:
+        document = {"deleted": delete, "items": going.items, "paths": paths}
+        if user is not None:
+            document |= {"not_reached": list(going.remains), "still_there": still}
+        console.document(document)
+        return
+    if going.remains:
+        console.out("not reached from here:")
+        console.out("\n".join(f"  {line}" for line in going.remains))
+    if still:
+        console.out("the id itself is still in:")
+        console.out("\n".join(f"  {line}" for line in still))
+    if delete:
         console.err("deleted")
     elif any(item["count"] for item in going.items):
         console.err("nothing was deleted; --delete deletes it")
@@ -102,6 +133,8 @@ class _Going:
     items: list[dict[str, Any]]
     paths: list[str]
     delete: Callable[[], None]
+    remains: Sequence[str] = ()
+    still_there: Callable[[], list[str]] = list
 
 
 def _cells(item: dict[str, Any]) -> tuple[str, str, str]:
@@ -127,6 +160,16 @@ def _check_place(state: Path, project: Path, uri: str) -> None:
                 hint="gc deletes only below the project's own folders: run it in the project that "
                 "these files belong to, or give their whole path in pex.toml",
             )
+
+
+def _of_user(place: gc_user.Place, user: str) -> _Going:
+    if not user.strip():
+        raise PexError("--user: the id is empty")
+    found = gc_user.find(place, user)
+    items = [item for item in found.items() if item["count"]]
+    if not items:
+        items = [{"what": "data of this user", "count": 0, "bytes": None}]
+    return _Going(items, found.paths(), found.delete, found.remains(), found.still_there)
 
 
 def _scratch(uri: str) -> _Going:

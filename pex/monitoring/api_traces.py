@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from mlflow.tracing.client import TracingClient
 
 PAGE = 500
+ACTIVE = 1
+"""MLflow's `ViewType.ACTIVE_ONLY`; importing it takes a second."""
 _PLACE = "mlflow.trace.spansLocation"
 
 
@@ -49,12 +51,16 @@ class ApiTraces:
         with self._errors(query):
             self._search(experiment, query, 1, None, spans=False)
 
-    def experiments(self) -> dict[str, str]:
-        """The ids of the experiments by name."""
+    def experiments(self, view: int = ACTIVE) -> dict[str, str]:
+        """The ids of the experiments by name.
+
+        Args:
+            view: one of MLflow's `ViewType`: by default not those that were deleted.
+        """
         with self._errors(None):
             found, token = {}, None
             while True:
-                page = self._client.search_experiments(max_results=1000, page_token=token)
+                page = self._client.search_experiments(view, 1000, page_token=token)
                 found.update({item.name: str(item.experiment_id) for item in page})
                 token = page.token
                 if not token:
@@ -146,6 +152,17 @@ class ApiTraces:
         from mlflow.tracing.client import TracingClient
 
         return TracingClient(self._uri)
+
+    def of_file(self, trace_id: str) -> RawTrace | None:
+        """A trace whose spans are a file; None if it is gone."""
+        from mlflow.exceptions import MlflowException
+        from mlflow.tracing.client import TracingClient
+
+        try:
+            info = TracingClient(self._uri).get_trace_info(trace_id)
+        except MlflowException:
+            return None
+        return raw_trace("", info, self._of_file(info))
 
     def _of_file(self, info: TraceInfo) -> Trace | None:
         """A trace whose spans are a file, as earlier versions of MLflow wrote them."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +115,21 @@ class KeptTraces:
             with self._writing() as db:
                 db.executemany("DELETE FROM opinions WHERE trace_id = ?", ids)
                 db.executemany("DELETE FROM traces WHERE trace_id = ?", ids)
+
+    def of_user(self, digest: str) -> list[str]:
+        """The ids of a user's traces."""
+        query = "SELECT trace_id FROM traces WHERE user_digest = ?"
+        return [row[0] for row in self._db.execute(query, (digest,))]
+
+    def known_of(self, trace_ids: Collection[str]) -> set[str]:
+        """Which of these traces are known."""
+        known = {row[0] for row in self._db.execute("SELECT trace_id FROM traces")}
+        return known & set(trace_ids)
+
+    def shrink(self) -> None:
+        """Rewrite the file, so that nothing is left of what was deleted."""
+        self._db.execute("VACUUM")
+        self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def traces(self, first: int | None, last: int | None) -> Iterator[list[tuple[Any, ...]]]:
         """The traces that fit the source as pages of rows in the order of `COLUMNS`, oldest first.

@@ -162,6 +162,49 @@ class SqlTraces:
                 return
             after = until
 
+    def pairs(self, keys: Sequence[str]) -> Iterator[tuple[str, str]]:
+        """Trace id and value of the tags and metadata with these keys, of all experiments."""
+        import sqlalchemy as sql
+
+        for name in ("trace_tags", "trace_request_metadata"):
+            table = self._tables[name].c
+            for row in self._rows(
+                sql.select(table.request_id, table.value).where(table.key.in_(keys))
+            ):
+                yield row[0], str(row[1])
+
+    def spans_with(self, text: str) -> list[Any]:
+        """Trace id and JSON of the spans that contain a text, of all experiments."""
+        import sqlalchemy as sql
+
+        spans = self._tables["spans"].c
+        return self._rows(
+            sql.select(spans.trace_id, spans.content).where(
+                spans.content.contains(text, autoescape=True)
+            )
+        )
+
+    def without_spans(self) -> list[str]:
+        """The traces whose spans are a file, as earlier versions of MLflow wrote them."""
+        import sqlalchemy as sql
+
+        info, tags = self._tables["trace_info"].c, self._tables["trace_tags"].c
+        here = sql.select(tags.request_id).where(
+            tags.key == "mlflow.trace.spansLocation", tags.value == "TRACKING_STORE"
+        )
+        return [
+            row[0]
+            for row in self._rows(sql.select(info.request_id).where(~info.request_id.in_(here)))
+        ]
+
+    def experiment_of(self, trace_ids: Sequence[str]) -> dict[str, str]:
+        """The numbers of the experiments of at most 500 traces, without those that are gone."""
+        import sqlalchemy as sql
+
+        info = self._tables["trace_info"].c
+        query = sql.select(info.request_id, info.experiment_id)
+        return {r[0]: str(r[1]) for r in self._rows(query.where(info.request_id.in_(trace_ids)))}
+
     def _opinion_marks(self, number: int, rows: Sequence[Any]) -> dict[str, str]:
         import sqlalchemy as sql
 

@@ -10,7 +10,7 @@ import contextlib
 import dataclasses
 import sqlite3
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,7 @@ from pex.tracking.store import connect, local_folder
 if TYPE_CHECKING:
     import pandas as pd
 
+Case = str | Collection[str] | None
 _PATIENCE_S = 60.0
 """How long to wait for other processes to release the store's file."""
 
@@ -55,7 +56,7 @@ def find(uri: str, case_id: str | None, group: str | None) -> list[Recorded]:
 def forget(
     uri: str,
     run_id: str,
-    case_id: str | None,
+    case_id: Case,
     group: str | None,
     page: Callable[[pd.DataFrame, About], str],
 ) -> None:
@@ -66,7 +67,7 @@ def forget(
     Args:
         uri: the store.
         run_id: the parent run.
-        case_id: the case, or None.
+        case_id: the case or several, or None.
         group: the group, or None.
         page: makes the report from the remaining frame and description.
     """
@@ -92,11 +93,61 @@ def find_waiting(state: Path, case_id: str | None, group: str | None) -> list[Re
     return found
 
 
-def forget_waiting(state: Path, run_id: str, case_id: str | None, group: str | None) -> None:
+def forget_waiting(state: Path, run_id: str, case_id: Case, group: str | None) -> None:
     """Remove the case or the group from a run that waits in the project."""
     frame, about, texts = unrecorded.take(state, run_id)
     left, about, cases, _ = _without(frame, about, texts[CASES], case_id, group)
     unrecorded.keep(state, run_id, left, about, {**texts, CASES: cases})
+
+
+def find_of_traces(
+    uri: str, state: Path, goes: Callable[[str, str], bool]
+) -> list[tuple[Recorded, set[str], bool]]:
+    """Find the runs on cases that were made from some deployed traces.
+
+    Args:
+        uri: the store.
+        state: the project's `.pex/`, for the runs that wait to be recorded.
+        goes: which cases, by the id of the trace and the digest of its user.
+
+    Returns:
+        Each run, the ids of these cases in it, and whether it still waits to be recorded.
+    """
+    from mlflow.exceptions import MlflowException
+
+    client, found = connect(uri), []
+    for run in _runs(uri):
+        run_id = run.info.run_id
+        with tempfile.TemporaryDirectory() as folder:
+            try:
+                text = Path(client.download_artifacts(run_id, CASES, folder)).read_bytes()
+            except (MlflowException, OSError):  # it ended before it had files
+                continue
+        ids = _made_from(text, goes)
+        if ids:
+            try:
+                rows = int(_of(load(uri, run_id)[0], ids, None).sum())
+            except NoResultsError:
+                rows = 0
+            found.append((Recorded(run_id, run.data.tags["pex.experiment"], rows), ids, False))
+    for run_id in unrecorded.waiting(state):
+        frame, about, texts = unrecorded.take(state, run_id)
+        ids = _made_from(texts[CASES].encode(), goes)
+        if ids:
+            rows = int(_of(frame, ids, None).sum())
+            found.append((Recorded(run_id, about.name, rows), ids, True))
+    return found
+
+
+def _made_from(cases: bytes, goes: Callable[[str, str], bool]) -> set[str]:
+    entries = (jsonl.entry_in(line) for line in jsonl.lines_in(cases))
+    return {
+        str(entry["case_id"])
+        for entry in entries
+        if entry is not None
+        and "case_id" in entry
+        and goes(str(entry.get("origin_trace") or ""), str(entry.get("origin_user") or ""))
+    }
 
 
 def shrink(uri: str) -> None:
@@ -140,7 +191,7 @@ def _runs(uri: str) -> list[Any]:
 
 
 def _without(
-    frame: pd.DataFrame, about: About, cases: str, case_id: str | None, group: str | None
+    frame: pd.DataFrame, about: About, cases: str, case_id: Case, group: str | None
 ) -> tuple[pd.DataFrame, About, str, set[str]]:
     """The rest of a frame, its description and its `cases.jsonl`, and the ids removed."""
     gone = _of(frame, case_id, group)
@@ -152,10 +203,11 @@ def _without(
     return frame[~gone].reset_index(drop=True), about, left, ids
 
 
-def _of(frame: pd.DataFrame, case_id: str | None, group: str | None) -> pd.Series[bool]:
+def _of(frame: pd.DataFrame, case_id: Case, group: str | None) -> pd.Series[bool]:
     chosen = frame["case_id"].notna()
     if case_id is not None:
-        chosen &= frame["case_id"] == case_id
+        ids = [case_id] if isinstance(case_id, str) else list(case_id)
+        chosen &= frame["case_id"].isin(ids)
     if group is not None:
         chosen &= frame["group"] == group
     return chosen

@@ -16,6 +16,8 @@ class AnswerFilter:
     older_than_days: float | None = None
     case_id: str | None = None
     group: str | None = None
+    case_ids: tuple[str, ...] | None = None
+    """The answers of any of these cases, at most a few hundred."""
 
     def where(self, now: float) -> tuple[str, list[object]]:
         """The condition in SQL, and its values."""
@@ -26,8 +28,12 @@ class AnswerFilter:
             parts.append(("case_id = ?", self.case_id))
         if self.group is not None:
             parts.append(("case_group = ?", self.group))
-        text = " AND ".join(condition for condition, _ in parts)
-        return (f" WHERE {text}" if text else ""), [value for _, value in parts]
+        conditions, values = [condition for condition, _ in parts], [value for _, value in parts]
+        if self.case_ids is not None:
+            conditions.append(f"case_id IN ({', '.join('?' * len(self.case_ids)) or 'NULL'})")
+            values += self.case_ids
+        text = " AND ".join(conditions)
+        return (f" WHERE {text}" if text else ""), values
 
 
 def answers(database: Database, chosen: AnswerFilter) -> tuple[int, int]:

@@ -48,6 +48,11 @@ def card_text(facts: Mapping[str, Any]) -> str:
         rated = [(f"{number} raters", count) for number, count in sorted(facts["raters"].items())]
         lines += ["", "Raters of each preference or thumb:", "", *_counts(dict(rated))]
     lines += ["", "## Licence and people", "", *_counts(facts["licences"]), "", _personal(facts)]
+    if facts.get("deleted"):
+        lines += [
+            "",
+            f"Deleted later, as the data of users: {facts['deleted']:,} rows.",
+        ]
     lines += ["", "## Left out", "", *(_counts(facts["left_out"]) or ["Nothing."])]
     if facts["findings"]:
         lines += ["", "## What the check of the files found", ""]
