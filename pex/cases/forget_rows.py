@@ -61,7 +61,7 @@ def find_rows(files: Iterable[Path], goes: Goes) -> list[CaseRows]:
     found = []
     for path in files:
         suffix = path.suffix.lower()
-        if suffix not in _SUFFIXES:
+        if suffix not in _SUFFIXES or _is_of_export(path):
             continue
         data = path.read_bytes()
         if suffix != ".xlsx" and not any(mark in data for mark in _MARKS):
@@ -73,6 +73,11 @@ def find_rows(files: Iterable[Path], goes: Goes) -> list[CaseRows]:
             ids = tuple(cases[number].id for number in numbers)
             found.append(CaseRows(path, ids, suffix in case_file.EDITABLE))
     return found
+
+
+def _is_of_export(path: Path) -> bool:
+    """Whether a file says where the rows of the exported training data beside it are from."""
+    return path.name == "rows.jsonl" and (path.parent / "export.json").is_file()
 
 
 def forget_rows(path: Path, goes: Goes) -> None:

@@ -88,7 +88,7 @@ def forget_exported(folder: Path, goes: Goes) -> None:
 
 
 def _goes(row: Mapping[str, Any], goes: Goes) -> bool:
-    return goes(str(row.get("trace_id") or ""), str(row.get("user") or ""))
+    return goes(str(row.get("origin_trace") or ""), str(row.get("origin_user") or ""))
 
 
 def _abouts(folder: Path) -> list[dict[str, Any]]:
