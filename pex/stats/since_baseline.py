@@ -22,9 +22,13 @@ if TYPE_CHECKING:
 _SPREADS = (1.0, 1.25, 1.6, 2.0, 3.0, 5.0, 9.0, 17.0, 33.0)
 """How many times as much the days may vary as independent values would."""
 _SPREAD_WEIGHTS = (0.44, 0.2, 0.13, 0.09, 0.06, 0.04, 0.02, 0.012, 0.008)
-_SIZES = (1.0, 2.0, 4.0)
-_SIZE_WEIGHTS = (0.5, 0.3, 0.2)
-"""Changes that are looked for: of the size that matters, and larger ones."""
+_SIZES = (1.0, 2.0, 4.0, 8.0, 16.0)
+_SIZE_WEIGHTS = (0.495, 0.297, 0.198, 0.006, 0.004)
+"""Changes that are looked for: of the size that matters, and larger ones.
+
+Without the largest, a collapse would fit no change better than very restless days; they have so
+much evidence that little weight is enough.
+"""
 _POINTS = 41
 """Points of the grid for the baseline's true level."""
 _LEAST = 1e-4

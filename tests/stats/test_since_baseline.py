@@ -168,3 +168,14 @@ def test_the_findable_change_is_found_about_as_often_as_it_says() -> None:
 def test_bad_input_is_named(call, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_a_collapse_is_found_however_small_the_change_that_is_looked_for() -> None:
+    quiet = [(30, 25), (30, 27), (30, 27), (30, 27)]
+    found = stats.rate_change(quiet, [(30, 27), (30, 2), (30, 1), (30, 2)], -0.1, threshold=2400)
+    assert (found.start, found.alarm) == (1, 2)
+    usual = [(30, 1.0), (30, 1.1), (30, 0.9), (30, 1.0)]
+    fallen = stats.mean_change(
+        usual, [(30, 1.0), (30, -3.0), (30, -3.1)], 1.0, -0.2, threshold=2400
+    )
+    assert fallen.start == 1
