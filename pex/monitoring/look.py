@@ -95,9 +95,9 @@ def look(
     Raises:
         PexError: a damaged file of baselines or of alarms, an unknown alias, an unwritable file.
     """
-    memory = state / "monitor" / f"{spec.name}.alarms.json"
+    memory = _memory(spec, state)
     known = _read(memory)
-    old = known["baseline"] if known["alarms"] else None
+    old = open_baseline(spec, state)
     baseline = find_baseline(spec, folder, moves, now, old)
     open_alarms: dict[str, Alarm] = known["alarms"] if baseline == old else {}
     notified = [rule for rule in known["notified"] if rule in open_alarms]
@@ -115,6 +115,25 @@ def look(
     _write(memory, baseline, found_alarms, notified)
     unnotified = tuple(alarm for rule, alarm in found_alarms.items() if rule not in notified)
     return Look(spec.name, now, baseline, tuple(states), unnotified, memory)
+
+
+def open_baseline(spec: MonitorSpec, state: Path) -> Baseline | None:
+    """The baseline that open alarms were raised against; None if there is no open alarm.
+
+    Args:
+        spec: the monitor.
+        state: the project's `.pex/`.
+
+    Raises:
+        PexError: the file of alarms is damaged.
+    """
+    known = _read(_memory(spec, state))
+    baseline: Baseline | None = known["baseline"] if known["alarms"] else None
+    return baseline
+
+
+def _memory(spec: MonitorSpec, state: Path) -> Path:
+    return state / "monitor" / f"{spec.name}.alarms.json"
 
 
 def notify_alarms(spec: MonitorSpec, found: Look, page: str, say: Callable[[str], None]) -> None:

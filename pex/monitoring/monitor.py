@@ -20,6 +20,7 @@ from pex.tracking.store import connect, errors_of
 from pex.tracking.store import tracking_uri as store_of
 
 if TYPE_CHECKING:
+    from pex.library.moves import Move
     from pex.monitoring.scoring import Scored
 
 Day = str | datetime.date | None
@@ -209,7 +210,10 @@ class _Look:
         scored = None
         if self.spec.scorers and len(traces.frame):
             traces, scored = self._score(traces)
-        checked = look(self.spec, self.folder, self.state, traces, self.now, moves)
+        vectors, problem = self._vectors(traces, moves)
+        checked = look(
+            self.spec, self.folder, self.state, traces, self.now, moves, vectors, problem
+        )
         return MonitorResults(
             spec=self.spec,
             traces=traces,
@@ -221,6 +225,35 @@ class _Look:
             by_column=by,
             empty="" if len(traces.frame) else not_yet or self._why_empty(first, last),
         )
+
+    def _vectors(
+        self, traces: Traces, moves: Sequence[Move]
+    ) -> tuple[dict[str, list[float]] | None, str]:
+        """The embeddings that a rule `drift: meaning` needs; or why there are none."""
+        from pex.local.package import missing
+        from pex.monitoring.baseline import find_baseline
+        from pex.monitoring.look import open_baseline
+        from pex.monitoring.meaning import meaning_sample, sample_vectors
+
+        if not any(rule.drift == "meaning" for rule in self.spec.alarms):
+            return None, ""
+        absent = missing()
+        if absent is not None:
+            return None, absent
+        # While an alarm is open, the baseline is the one that it was raised against.
+        baseline = open_baseline(self.spec, self.state)
+        baseline = find_baseline(self.spec, self.folder, moves, self.now, baseline)
+        ids = meaning_sample(traces, baseline, self.now)
+        if ids:
+            self.say(f"comparing what {len(ids):,} traces are about")
+        return sample_vectors(self.state, self.spec.name, ids, self._requests), ""
+
+    def _requests(self, ids: Sequence[str]) -> Mapping[str, str]:
+        """What users said, by trace."""
+        from pex.monitoring.reading import fetch_texts
+
+        found = fetch_texts(self.uri, ids)
+        return {key: texts.request for key, texts in found.items() if texts.request}
 
     def _page(self, page: Traces) -> None:
         self.say(f"{page.new:,} new traces read")

@@ -5,17 +5,20 @@ from __future__ import annotations
 import datetime
 import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
 
 from pex.core.safe_text import clean
 from pex.monitoring.alarm import Alarm, RuleState, figure_text
+from pex.monitoring.baseline import Baseline
 from pex.monitoring.over_time import NOT_RANDOMISED
 from pex.monitoring.picture import Release, over_time_svg
+from pex.monitoring.spec import MonitorSpec
+from pex.monitoring.traces import Traces
 from pex.monitoring.words import interval_text, title_of, value_text
 from pex.record.search import trace_page
 from pex.report.night import night_style
@@ -32,6 +35,47 @@ _SIGNS = {"alarm": "▼", "quiet": "✓", "cannot tell": "?"}
 _KINDS = {"alarm": "bad", "quiet": "good", "cannot tell": "soft"}
 
 
+class Shown(Protocol):
+    """What the page shows of a look; `pex.monitoring.results.MonitorResults` has it."""
+
+    @property
+    def spec(self) -> MonitorSpec: ...  # noqa: D102
+    @property
+    def traces(self) -> Traces: ...  # noqa: D102
+    @property
+    def frame(self) -> pd.DataFrame: ...  # noqa: D102
+    @property
+    def feedback(self) -> pd.DataFrame: ...  # noqa: D102
+    @property
+    def alarms(self) -> list[Alarm]: ...  # noqa: D102
+    @property
+    def rules(self) -> Sequence[RuleState]: ...  # noqa: D102
+    @property
+    def baseline(self) -> Baseline: ...  # noqa: D102
+    @property
+    def uri(self) -> str: ...  # noqa: D102
+    @property
+    def experiment_ids(self) -> Mapping[str, str]: ...  # noqa: D102
+    @property
+    def now(self) -> datetime.datetime: ...  # noqa: D102
+    @property
+    def by_column(self) -> str | None: ...  # noqa: D102
+    @property
+    def code(self) -> int: ...  # noqa: D102
+    @property
+    def headline(self) -> str: ...  # noqa: D102
+    @property
+    def notes(self) -> list[str]: ...  # noqa: D102
+
+    def over_time(self, *, metrics: Sequence[str] | None = None) -> pd.DataFrame:
+        """Every metric of every day or hour with its interval."""
+        ...
+
+    def by(self, column: str) -> pd.DataFrame:
+        """The metrics of prompt versions, models or others beside each other."""
+        ...
+
+
 @functools.cache
 def _templates() -> Environment:
     return Environment(
@@ -44,31 +88,31 @@ def _templates() -> Environment:
     )
 
 
-def page(results: Any) -> str:
+def page(results: Shown) -> str:
     """One HTML file that loads nothing from elsewhere; it links only to MLflow.
 
     Args:
-        results: the look, a `pex.monitoring.results.MonitorResults`.
+        results: the look.
     """
     template = _templates().get_template("monitor_page.html.jinja")
     return template.render(**_data(results), style=Markup(night_style() + page_style()))
 
 
-def part(results: Any) -> str:
+def part(results: Shown) -> str:
     """The same as part of a notebook.
 
     Args:
-        results: the look, a `pex.monitoring.results.MonitorResults`.
+        results: the look.
     """
     body = _templates().get_template("monitor_body.html.jinja").render(**_data(results))
     return f'<div class="pex pex-night {NO_MATH}"><style>{night_style()}</style>{body}</div>'
 
 
-def plots(results: Any, metrics: Sequence[str] | None = None) -> dict[str, Markup]:
+def plots(results: Shown, metrics: Sequence[str] | None = None) -> dict[str, Markup]:
     """The plot of each metric over time, by its name; those without two points are left out.
 
     Args:
-        results: the look, a `pex.monitoring.results.MonitorResults`.
+        results: the look.
         metrics: only these.
     """
     table = results.over_time(metrics=metrics)
@@ -89,7 +133,7 @@ def plots(results: Any, metrics: Sequence[str] | None = None) -> dict[str, Marku
     return found
 
 
-def _data(results: Any) -> dict[str, Any]:
+def _data(results: Shown) -> dict[str, Any]:
     drawn = plots(results)
     first = [
         name for name in drawn if name in FIRST or name.startswith(("score.", "feedback."))
@@ -116,7 +160,7 @@ def _data(results: Any) -> dict[str, Any]:
     }
 
 
-def _facts(results: Any) -> list[tuple[str, str]]:
+def _facts(results: Shown) -> list[tuple[str, str]]:
     frame = results.frame
     facts = [("traces", f"{len(frame):,}"), ("read now", f"{results.traces.new:,}")]
     if len(frame):
@@ -133,7 +177,7 @@ def _facts(results: Any) -> list[tuple[str, str]]:
     return facts
 
 
-def _alarm(alarm: Alarm, results: Any) -> dict[str, Any]:
+def _alarm(alarm: Alarm, results: Shown) -> dict[str, Any]:
     ids = results.experiment_ids
     frame = results.frame
     mine = frame[frame["trace_id"].isin(list(alarm.trace_ids))]
@@ -150,7 +194,19 @@ def _alarm(alarm: Alarm, results: Any) -> dict[str, Any]:
                      for item in alarm.near_releases],
         "seen": f"{alarm.seen_at:%Y-%m-%d}" if alarm.seen_at else "",
         "traces": traces,
+        "how": "" if any(url for _, url in traces) else _how_to_open(alarm, results),
     }  # fmt: skip
+
+
+def _how_to_open(alarm: Alarm, results: Shown) -> str:
+    """How to find a trace where the store has no address of its own."""
+    names = ", ".join(f"'{name}'" for name in results.experiment_ids)
+    return (
+        f"To open one: run pexlab ui, choose the experiment {names}, then Traces, and search for "
+        f"its id, such as {alarm.trace_ids[0]}."
+        if alarm.trace_ids
+        else ""
+    )
 
 
 def _rule(state: RuleState) -> dict[str, Any]:
@@ -180,7 +236,7 @@ def _releases(frame: pd.DataFrame) -> list[Release]:
     return sorted(found)[-MOST_RELEASES:]
 
 
-def _divisions(results: Any) -> list[str]:
+def _divisions(results: Shown) -> list[str]:
     """What the page divides the traces by: what was asked for, else versions and models."""
     if not len(results.frame):
         return []
@@ -193,7 +249,7 @@ def _divisions(results: Any) -> list[str]:
     return [*found, *(["model"] if several[0] else [])]
 
 
-def _table(results: Any, by: str) -> dict[str, Any]:
+def _table(results: Shown, by: str) -> dict[str, Any]:
     table = results.by(by)
     volume = table[table["metric"] == "traces"].set_index(by)
     names = volume["n"].sort_values(ascending=False, kind="stable").index[:MOST_LEVELS].tolist()

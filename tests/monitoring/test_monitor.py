@@ -176,3 +176,33 @@ def test_what_is_given_goes_over_the_file(shop: str) -> None:
     assert (results.scored.names, results.scored.now) == (["long"], 60)
     assert any("each stands for about" in line for line in results.notes)
     assert dataclasses.replace(results, run_id="a").to_dict()["run_id"] == "a"
+
+
+def test_what_traces_are_about_is_embedded_once_or_the_rule_says_why_not(
+    project: Path, uri: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [
+        {"started_at": START + datetime.timedelta(days=day, minutes=number),
+         "request": f"{'Where is my parcel' if day < 20 else 'Please cancel my order'} {number}"}
+        for day in range(24)
+        for number in range(20)
+    ]  # fmt: skip
+    bulk_traces(uri, "about", rows)
+    file = project / "monitor.yaml"
+    text = MONITOR.replace("shop", "about").replace("scorers: [{kind: length, max_words: 5}]\n", "")
+    file.write_text(text.replace("{metric: error_share, above: 0.05}", "{drift: meaning}"))
+    asked: list[int] = []
+
+    def embed(texts: list[str]) -> list[list[float]]:
+        asked.append(len(texts))
+        return [[1.0, 0.0] if "parcel" in text else [0.0, 1.0] for text in texts]
+
+    monkeypatch.setattr("pex.local.package.missing", lambda: "the model is not installed")
+    (rule,) = pex.monitor(file, record=False, tracking_uri=uri, now=NOW).rules
+    assert (rule.status, "the model is not installed" in rule.reason) == ("cannot tell", True)
+    monkeypatch.setattr("pex.local.package.missing", lambda: None)
+    monkeypatch.setattr("pex.monitoring.meaning.embed", embed)
+    for _ in range(2):
+        (rule,) = pex.monitor(file, record=False, tracking_uri=uri, now=NOW).rules
+        assert rule.status == "alarm"
+    assert asked == [24 * 20]
