@@ -204,7 +204,7 @@ def test_a_deleted_trace_is_said_and_writes_nothing(shop, uri):
 
 
 FULL = "CREATE TRIGGER full BEFORE INSERT ON assessments BEGIN SELECT RAISE(ABORT, 'full'); END"
-MENDED = "DROP TRIGGER full"
+REPAIRED = "DROP TRIGGER full"
 
 
 def sql(uri, *statements):
@@ -230,7 +230,7 @@ def test_a_store_that_fails_after_the_file_was_written_leaves_nothing_decided(sh
     assert path.read_bytes() == before
     assert (queue.decisions, len(queue)) == ([], 4)
     assert said(uri, "tr-no") == []
-    sql(uri, MENDED)
+    sql(uri, REPAIRED)
     decide()
     assert path.read_bytes() != before
     queue.undo()
@@ -294,7 +294,7 @@ def test_a_failure_between_traces_that_are_alike_keeps_those_that_are_decided(sh
     with pytest.raises(PexError, match="1 of 2 traces are decided"):
         queue.incident("tr-err", "down", alike=True)
     assert [done.trace_ids for done in queue.decisions] == [("tr-err",)]
-    sql(uri, MENDED)
+    sql(uri, REPAIRED)
     queue.incident("tr-err2", "down")
     assert said(uri, "tr-err2") == [("incident", "Ada", "down")]
 

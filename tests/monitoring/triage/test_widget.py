@@ -12,7 +12,7 @@ from pex.monitoring.triage.widget import TriageWidget
 from tests.helpers.browser import page
 from tests.helpers.deployed import bulk_traces
 from tests.improvement.cases.test_review_widget import JUPYTERLAB, MODEL
-from tests.monitoring.triage.test_queue import FULL, MENDED, SPEC, sql
+from tests.monitoring.triage.test_queue import FULL, REPAIRED, SPEC, sql
 
 HOSTILE = "<img src=x onerror=alert(1)> Where is it?\u202e"
 
@@ -86,7 +86,7 @@ def test_keys_only_triage_and_undo_and_it_is_accessible(widget, project, uri, tm
         sql(uri, FULL)
         tab.keyboard.press("Control+Enter")
         to_be(line).to_contain_text("nothing was decided")
-        sql(uri, MENDED)
+        sql(uri, REPAIRED)
         tab.keyboard.press("Control+Enter")  # what was written is still there
         to_be(line).to_contain_text("Decided: case")
         tab.keyboard.press("u")
