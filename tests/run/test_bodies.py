@@ -24,7 +24,7 @@ import pytest
 from aiohttp import web
 
 import pex
-from pex.batch.night import notify
+from pex.batch import notices
 from pex.core.errors import PexError, ProviderError
 from pex.run import bodies, provider_batch
 from pex.run.bodies import MOST_BYTES, Unpacker, each_line, redirect
@@ -228,12 +228,12 @@ def page(code: int, headers: dict[str, str], body: bytes = b"") -> Iterator[tupl
 def test_a_webhook_that_redirects_is_told_nothing_elsewhere(
     monkeypatch: pytest.MonkeyPatch, code: int
 ) -> None:
-    monkeypatch.setattr(notify, "summary", lambda morning: "the night")
     with page(200, {}) as (other, asked), page(code, {"Location": f"{other}/x"}) as (url, _):
         monkeypatch.setenv("HOOK", f"{url}/secret-path-of-the-hook")
         notice: Any = SimpleNamespace(webhook_env="HOOK", mail_to_env=None)
-        said = notify._send(notice, SimpleNamespace(), "")
-        assert f"redirects to {other}/x; set HOOK to that address" in said
+        said: list[str] = []
+        notices.send_notices([notice], notices.Message("the night", "", ""), said.append)
+        assert f"redirects to {other}/x; set HOOK to that address" in said[0]
         assert asked == []
 
 

@@ -13,7 +13,7 @@ PEX = Path(pex.__file__).parent
 FILES = sorted(path.relative_to(PEX).as_posix() for path in PEX.rglob("*.js"))
 ENTRIES = [
     "browser/browser", "evidence/form/form", "improvement/cases/review",
-    "playground/widget", "rating/kernel", "rating/page",
+    "monitoring/triage/triage", "playground/widget", "rating/kernel", "rating/page",
     "widgets/grid",
 ]  # fmt: skip
 PAGES = ["evidence/review/review_page.js", "evidence/site/site.js"]
