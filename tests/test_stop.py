@@ -40,11 +40,12 @@ def test_stop_is_heard_while_the_cell_blocks_and_nothing_else_is_touched(
         stop = page.page.get_by_role("button", name="Stop", exact=True)
         stop.wait_for()
         wait_for(lambda: lab.calls >= 4)
-        # The grid answers too: a cell opened while the kernel is busy, and drawn anew meanwhile.
+        # The grid answers too: a cell opened while the kernel is busy, drawn anew and moved.
         cell = page.page.locator("[data-index='5'] [role=gridcell]")
         cell.hover()
         page.page.mouse.down()
         wait_for(lambda: "w5" in cell.inner_text())
+        cell.evaluate("cell => (cell.closest('.pex-grid').style.marginTop = '90px')")
         page.page.mouse.up()
         page.page.get_by_role("dialog").get_by_role("heading", name="c5 ·").wait_for()
         page.page.keyboard.press("Escape")

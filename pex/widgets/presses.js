@@ -1,5 +1,8 @@
 // Presses on cells. A browser sends no click if what was pressed is drawn anew before the button is
-// let go, and a running grid draws all the time. So the places of press and release are compared.
+// let go, and a running grid draws all the time. It can also move: a notebook scrolls, a row grows.
+// So a press counts if the pointer stayed where it was, or was released on the same cell.
+
+const STILL = 4; // pixels that a hand moves by without meaning to
 
 /** The row and column of the cell that an event is in, or null. */
 function placeOf(event) {
@@ -9,16 +12,17 @@ function placeOf(event) {
 
 /** @param {(place: {row: number, column: number}, event: MouseEvent) => void} choose */
 export function onCellPressed(body, choose) {
-  let pressed = null; // the cell in which the mouse button went down
-
-  body.addEventListener("mousedown", (event) => (pressed = event.button ? null : placeOf(event)));
-
-  body.addEventListener("mouseup", (event) => {
-    const place = placeOf(event);
-    const same = pressed && place?.row === pressed.row && place.column === pressed.column;
-    pressed = null;
-    // Later: the browser has yet to give up a selection made before.
-    if (same && !event.button) setTimeout(() => choose(place, event));
+  body.addEventListener("mousedown", (down) => {
+    const pressed = down.button ? null : placeOf(down);
+    if (!pressed) return;
+    const onRelease = (up) => {
+      const place = body.contains(up.target) ? placeOf(up) : null;
+      const same = place?.row === pressed.row && place.column === pressed.column;
+      const still = Math.hypot(up.clientX - down.clientX, up.clientY - down.clientY) <= STILL;
+      // Later: the browser has yet to give up a selection made before.
+      if ((same || still) && !up.button) setTimeout(() => choose(pressed, up));
+    };
+    document.addEventListener("mouseup", onRelease, { capture: true, once: true });
   });
 
   body.addEventListener("click", (event) => {
