@@ -66,8 +66,8 @@ def live(
         return known
     chance = random.Random(seed)
     customers = reviews()
-    local = [row for row in customers if "foreign" not in row["kind"]]
-    foreign = [row for row in customers if "foreign" in row["kind"]]
+    local = [row for row in customers if row["language"] == "en"]
+    foreign = [row for row in customers if row["language"] != "en"]
     drift_day = chance.randrange(days // 2, days // 2 + 2)
     release_day = chance.randrange(drift_day + 1, days - 1)
     today = datetime.datetime.now(datetime.UTC).date()
@@ -123,12 +123,9 @@ def keep(service: ReviewService, story: Story) -> None:
 
 
 def reviews() -> list[dict[str, str]]:
-    """What customers write: reviews of another experiment that are no cases of this one."""
-    with (HERE / "../review-sentiment/cases.csv").open(encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    with (HERE / "cases.csv").open(encoding="utf-8") as file:
-        known = {row["review"] for row in csv.DictReader(file)}
-    return [row for row in rows if row["review"] not in known]
+    """What customers write, what they mean by it, and in which language; no case is among it."""
+    with (HERE / "customers.csv").open(encoding="utf-8") as file:
+        return list(csv.DictReader(file))
 
 
 def release(file: str, why: str) -> None:

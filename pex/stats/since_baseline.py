@@ -21,6 +21,12 @@ if TYPE_CHECKING:
 
 _SPREADS = (1.0, 1.25, 1.6, 2.0, 3.0, 5.0, 9.0, 17.0, 33.0)
 """How many times as much the days may vary as independent values would."""
+_MOST_SHARED = 0.2
+"""The most of a value's variance that the values of one day are taken to have in common.
+
+With few values a day the largest of `_SPREADS` would otherwise mean days of all or nothing, which
+explain any collapse.
+"""
 _SPREAD_WEIGHTS = (0.44, 0.2, 0.13, 0.09, 0.06, 0.04, 0.02, 0.012, 0.008)
 _SIZES = (1.0, 2.0, 4.0, 8.0, 16.0)
 _SIZE_WEIGHTS = (0.495, 0.297, 0.198, 0.006, 0.004)
@@ -102,10 +108,11 @@ def rate_change(
 
     The likelihood of all days if the share changed on one of them, over that without a change; each
     averaged over what the baseline leaves open: the true share, and how much days vary beyond
-    chance (a beta-binomial distribution for the days). Both likelihoods use the same average, so a
-    small baseline, or one with restless days, asks for more evidence. The sum over the days on
-    which the change may have begun is a Shiryaev-Roberts statistic. It counts for changes of more
-    than about half of `size`; smaller ones do not raise an alarm however many values there are.
+    chance (a beta-binomial distribution for the days, whose values correlate by at most 0.2). Both
+    likelihoods use the same average, so a small baseline, or one with restless days, asks for more
+    evidence. The sum over the days on which the change may have begun is a Shiryaev-Roberts
+    statistic. It counts for changes of more than about half of `size`; smaller ones do not raise an
+    alarm however many values there are.
 
     Args:
         baseline: for each day of the baseline the number of values and of those that are yes. With
@@ -151,8 +158,7 @@ def rate_change(
         share = float(table[:, 1].sum()) / max(float(table[:, 0].sum()), 1.0)
         share = min(share, limit) if size > 0 else max(share, limit)
         own = np.array([min(1 - _LEAST, max(_LEAST, share))])
-    usual = before[before[:, 0] > 0, 0] if values else after[after[:, 0] > 0, 0]
-    volume = float(np.median(usual)) if usual.size else 1.0
+    volume = _volume(before if values else after)
 
     def likelihood(table: Floats, at: Floats) -> Floats:
         return _days_of_yes(table, at, volume)
@@ -172,8 +178,8 @@ def mean_change(
     """Evidence that a mean has changed since the baseline; otherwise as `rate_change`.
 
     The daily means count as normally distributed with the variance deviation²/n, times a factor
-    for how much days vary beyond chance, which is averaged over. So the values should be bounded or
-    on a scale without long tails, such as clipped logarithms.
+    for how much days vary beyond chance, averaged over up to a correlation of 0.2 within days. So
+    the values should be bounded or on a scale without long tails, such as clipped logarithms.
 
     Args:
         baseline: for each day of the baseline the number of values and their mean.
@@ -218,9 +224,12 @@ def mean_change(
         mean = total / max(float(table[:, 0].sum()), 1.0)
         own = np.array([min(mean, limit) if size > 0 else max(mean, limit)])
 
+    most = 1 + _MOST_SHARED * max(_volume(before if values else after) - 1, 0.0)
+    spreads = np.minimum(np.array(_SPREADS), most)
+
     def likelihood(table: Floats, at: Floats) -> Floats:
         count, mean = table[:, 0, None, None], table[:, 1, None, None]
-        variance = deviation**2 * np.array(_SPREADS) / np.maximum(count, 1)
+        variance = deviation**2 * spreads / np.maximum(count, 1)
         found = -0.5 * ((mean - at[:, None]) ** 2 / variance + np.log(variance))
         return np.asarray(np.where(count > 0, found, 0.0))
 
@@ -327,6 +336,14 @@ def _table(days: Sequence[tuple[int, float]], what: str, yes: bool = True) -> Fl
     return found
 
 
+def _volume(table: Floats) -> float:
+    """The median number of values of the days that have any."""
+    import numpy as np
+
+    usual = table[table[:, 0] > 0, 0]
+    return float(np.median(usual)) if usual.size else 1.0
+
+
 def _moved(levels: Floats, by: float) -> Floats:
     """The levels after a change, inside (0, 1): a drop to below 0 ends at a twentieth."""
     import numpy as np
@@ -346,7 +363,7 @@ def _days_of_yes(table: Floats, levels: Floats, volume: float) -> Floats:
     found = [plain]
     for spread in _SPREADS[1:]:
         # The share of a day's variance that its values have in common.
-        shared = min(0.9, (spread - 1) / max(volume - 1, 1.0))
+        shared = min(_MOST_SHARED, (spread - 1) / max(volume - 1, 1.0))
         a, b = levels * (1 / shared - 1), (1 - levels) * (1 / shared - 1)
         found.append(betaln(yes + a, count - yes + b) - betaln(a, b))
     return np.stack(found, axis=-1)

@@ -59,13 +59,13 @@ def test_thirty_quiet_days_rarely_have_an_alarm_even_with_a_small_baseline(share
     rng = np.random.default_rng(3)
     limit = stats.change_threshold(0.05, 30, 2)
     false = 0
-    for _ in range(100):
+    for _ in range(40):
         before = draw(rng, 5, 40, 0.9, shared)
         days = draw(rng, 30, 500, 0.9, shared)
         drop = stats.rate_change(before, days, -0.05, limit)
         rise = stats.rate_change(before, days, 0.05, limit)
         false += drop.alarm is not None or rise.alarm is not None
-    assert false <= 9  # 5 are allowed on average, and 10 or more come with a chance of 3 %
+    assert false <= 5  # 2 are allowed on average, and 6 or more come with a chance of 1 %
 
 
 def test_a_baseline_of_200_values_is_not_the_truth() -> None:
@@ -125,7 +125,7 @@ def test_days_of_yes_are_beta_binomial() -> None:
         if spread == 1:
             wanted = 43 * math.log(0.8) + 7 * math.log(0.2)
         else:
-            total = 49 / (spread - 1) - 1
+            total = max(49 / (spread - 1), 5) - 1  # values correlate by at most a fifth
             wanted = betabinom.logpmf(43, 50, 0.8 * total, 0.2 * total) - ways
         assert value == pytest.approx(wanted)
 
@@ -173,6 +173,10 @@ def test_bad_input_is_named(call, message: str) -> None:
 def test_a_collapse_is_found_however_small_the_change_that_is_looked_for() -> None:
     quiet = [(30, 25), (30, 27), (30, 27), (30, 27)]
     found = stats.rate_change(quiet, [(30, 27), (30, 2), (30, 1), (30, 2)], -0.1, threshold=2400)
+    assert (found.start, found.alarm) == (1, 2)
+    # A baseline that is restless itself, as days of 25 and of 30 in 30 are.
+    uneven = [(30, 25), (30, 25), (30, 29), (30, 30)]
+    found = stats.rate_change(uneven, [(30, 28), (30, 1), (30, 0), (30, 1)], -0.1, threshold=2400)
     assert (found.start, found.alarm) == (1, 2)
     usual = [(30, 1.0), (30, 1.1), (30, 0.9), (30, 1.0)]
     fallen = stats.mean_change(
