@@ -13,6 +13,7 @@ from pex.monitoring.api_traces import ApiTraces, raw_trace
 from pex.monitoring.spans import INPUTS, StoredSpan
 from pex.monitoring.sql_traces import IDS, SqlTraces, is_sql
 from pex.monitoring.trace_row import linked_prompts
+from pex.monitoring.user_text import user_text
 
 EXPECTED = ("expected_response", "expected", "expected_answer", "expected_output")
 """Names of MLflow expectations that are an expected answer; the first one that a trace has counts.
@@ -24,7 +25,7 @@ class TraceTexts:
     """What was said in one trace.
 
     Args:
-        request: what the user said.
+        request: what the user said, without the prompt around it; see `user_text`.
         response: what the application answered.
         messages: those that the last call sent.
         tool_calls: those that replies asked for, and the tools that ran.
@@ -113,7 +114,7 @@ def _texts(
         if isinstance(given, dict) and "messages" not in given:
             variables = given
     return TraceTexts(
-        request=spans.request_of(whole),
+        request=user_text(whole),
         response=spans.reply_of(whole),
         messages=tuple(spans.messages_of(whole)),
         tool_calls=tuple(spans.tool_calls_of(whole)),

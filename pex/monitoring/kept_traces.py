@@ -10,7 +10,9 @@ from typing import Any
 
 from pex.core.errors import PexError
 
-_FORMAT = 1
+_FORMAT = 2
+"""2: the figures of inputs are of what the user said, in 1 of all that was sent. A file of another
+format is read anew from MLflow."""
 _PAGE = 10_000
 COLUMNS = (
     "trace_id", "experiment", "name", "service", "started_at", "state", "latency_s", "error_kind",

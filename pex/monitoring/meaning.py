@@ -14,6 +14,9 @@ from pex.monitoring.traces import Traces
 
 PER_DAY = 40
 """So many traces of a day are embedded."""
+_TEXT = "user"
+"""Of which text the vectors are: of what the user said. Those without it are of all that was sent,
+with the prompt: they are made anew."""
 
 
 def meaning_sample(traces: Traces, baseline: Baseline, now: datetime.datetime) -> list[str]:
@@ -59,16 +62,26 @@ def sample_vectors(
     """
     path = private.folder(state / "monitor") / f"{monitor}.embeddings.jsonl"
     known: dict[str, list[float]] = {}
+    stale = False
     if path.is_file():
         for line in jsonl.lines_in(path.read_bytes()):
             entry = jsonl.entry_in(line)  # a line that a killed look cut off is made again
-            if entry is not None and isinstance(entry.get("vector"), list):
+            if entry is None or not isinstance(entry.get("vector"), list):
+                continue
+            if entry.get("text") == _TEXT:
                 known[str(entry["trace_id"])] = entry["vector"]
+            else:
+                stale = True
+        if stale and not known:
+            path.unlink()
     wanted = [item for item in trace_ids if item not in known]
     if wanted:
         texts = {key: text for key, text in fetch(wanted).items() if text.strip()}
         vectors = embed(list(texts.values()))
         new = dict(zip(texts, vectors, strict=True))
-        jsonl.append(path, [{"trace_id": key, "vector": vector} for key, vector in new.items()])
+        jsonl.append(
+            path,
+            [{"trace_id": key, "text": _TEXT, "vector": vector} for key, vector in new.items()],
+        )
         known |= new
     return {item: known[item] for item in trace_ids if item in known}

@@ -15,7 +15,7 @@ from typing import Any
 import orjson
 
 INPUTS, OUTPUTS = "mlflow.spanInputs", "mlflow.spanOutputs"
-_IN = (INPUTS, "gen_ai.input.messages", "gen_ai.prompt", "traceloop.entity.input", "input.value")
+GIVEN = (INPUTS, "gen_ai.input.messages", "gen_ai.prompt", "traceloop.entity.input", "input.value")
 _OUT = (
     OUTPUTS,
     "gen_ai.output.messages",
@@ -189,24 +189,13 @@ def messages_of(spans: Sequence[StoredSpan]) -> list[dict[str, Any]]:
     for span in reversed(spans):
         if not span.is_call:
             continue
-        given = span.first(_IN)
+        given = span.first(GIVEN)
         found = given if isinstance(given, list) else _within(given, "messages", "input", "prompt")
         if isinstance(found, str):
             return [{"role": "user", "content": found}]
         if isinstance(found, list):
             return [item for item in found if isinstance(item, dict)]
     return []
-
-
-def request_of(spans: Sequence[StoredSpan]) -> str | None:
-    """What the user said: the last user message, else what the outermost span was given."""
-    for message in reversed(messages_of(spans)):
-        if message.get("role") == "user":
-            text = text_of(message)
-            if text:
-                return text
-    root = root_of(spans)
-    return None if root is None else text_of(root.first(_IN)) or None
 
 
 def reply_of(spans: Sequence[StoredSpan]) -> str | None:

@@ -12,6 +12,7 @@ import orjson
 from pex.monitoring import columns, spans
 from pex.monitoring.spans import StoredSpan
 from pex.monitoring.traces import ERROR, OK, UNFINISHED
+from pex.monitoring.user_text import user_text
 from pex.project.settings import Settings
 
 _USERS = ("mlflow.trace.user", "user.id", "enduser.id")
@@ -69,7 +70,7 @@ class Rows:
         model, provider = spans.model_of(whole)
         tokens = self._tokens(raw, whole)
         finish = spans.finish_of(whole)
-        request, reply = spans.request_of(whole), spans.reply_of(whole)
+        request, reply = user_text(whole), spans.reply_of(whole)
         state = _STATES.get(raw.status, UNFINISHED)
         prompt, version = self._prompt_of(raw, whole)
         user = _first(raw, whole, _USERS)

@@ -46,8 +46,9 @@ for the traces that were scored. A value that a trace does not have is missing, 
 
 `service` is the tag `service`, else OpenTelemetry's `service.name`. `prompt` and `prompt_version`
 are those of the first prompt that the trace is linked to. `error_kind` is a word for what went
-wrong, `language` a code such as `en`, found from the text of the user, missing where it is too
-short to tell. `user_digest` stands for the user, whose id is not kept.
+wrong. `input_chars` and `language`, a code such as `en`, are of what the user said, without the
+prompt around it; the language is missing where the text is too short to tell. `user_digest`
+stands for the user, whose id is not kept.
 """
 
 OPINIONS = {

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pex.core.safe_text import clean
 from pex.monitoring.fetch_texts import TraceTexts
+from pex.monitoring.spans import text_of
 from pex.monitoring.triage.ordering import TRIAGE
 
 if TYPE_CHECKING:
@@ -27,10 +28,14 @@ def details(row: pd.Series, feedback: pd.DataFrame, texts: TraceTexts) -> list[t
     parts: list[tuple[str, str]] = []
     given = {name: _text(value) for name, value in (texts.variables or {}).items()}
     parts += [(f"variable {name}", value) for name, value in given.items()]
-    for message in texts.messages:
-        parts.append((str(message.get("role", "message")), _text(message.get("content"))))
-    if not texts.messages and texts.request is not None and texts.request not in given.values():
-        parts.append(("user", texts.request))
+    sent = [(str(one.get("role", "message")), _text(one.get("content"))) for one in texts.messages]
+    if (
+        not given
+        and texts.request is not None
+        and texts.request not in map(text_of, texts.messages)
+    ):
+        parts.append(("what the user said" if sent else "user", texts.request))
+    parts += sent
     parts += [("tool call", _text(call)) for call in texts.tool_calls]
     if texts.response is not None:
         parts.append(("answer", texts.response))
