@@ -138,7 +138,7 @@ class KeptTraces:
 
         Only one page is in memory at a time: as rows, they take many times the place of a frame.
         """
-        limit, values = _limits(first, last)
+        limit, values = limits(first, last)
         query = f"SELECT {', '.join(COLUMNS)} FROM traces WHERE kept = 1{limit}"
         cursor = self._db.execute(f"{query} ORDER BY started_at, trace_id", values)
         while page := cursor.fetchmany(_PAGE):
@@ -146,7 +146,7 @@ class KeptTraces:
 
     def oddities(self, first: int | None, last: int | None, soon: int) -> dict[str, int]:
         """How many of these traces have which oddity; "future" if they start after a moment."""
-        limit, values = _limits(first, last)
+        limit, values = limits(first, last)
         query = (
             "SELECT odd || CASE WHEN started_at > ? THEN ' future' ELSE '' END, count(*) "
             f"FROM traces WHERE kept = 1{limit} GROUP BY 1"
@@ -160,15 +160,20 @@ class KeptTraces:
     def opinions(self, first: int | None, last: int | None) -> list[tuple[Any, ...]]:
         """The rows of the assessments of these traces, oldest first."""
         names = ", ".join(f'o."{name}"' for name in OPINIONS)
-        limit, values = _limits(first, last)
+        limit, values = limits(first, last)
         query = (
             f"SELECT {names} FROM opinions o JOIN traces t ON t.trace_id = o.trace_id "
             f"WHERE t.kept = 1{limit} ORDER BY o.at, o.trace_id"
         )
+        return self.select(query, values)
+
+    def select(self, query: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
+        """The rows of a query: `traces` has `COLUMNS` and `kept`, `opinions` has `OPINIONS`."""
         return self._db.execute(query, values).fetchall()
 
 
-def _limits(first: int | None, last: int | None) -> tuple[str, list[int]]:
+def limits(first: int | None, last: int | None) -> tuple[str, list[int]]:
+    """A condition on the start of a trace, and its values."""
     limit, values = "", []
     if first is not None:
         limit, values = limit + " AND started_at >= ?", [first]

@@ -8,12 +8,13 @@ before the newest known one, which is said in the remarks.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime
 import hashlib
 import sqlite3
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,14 +45,24 @@ _UNFINISHED_MS = 7 * AGAIN_MS
 
 
 @dataclasses.dataclass(slots=True)
-class _Look:
-    """One look at a store."""
+class Look:
+    """One look at a store.
+
+    Args:
+        source: which traces.
+        kept: what is known of them.
+        rows: makes rows of traces.
+        on_page: called with each page that was read.
+        new: how many traces were new.
+        remarks: what was odd, in sentences.
+    """
 
     source: Source
     kept: KeptTraces
     rows: Rows
     on_page: Callable[[Traces], None] | None
     new: int = 0
+    remarks: list[str] = dataclasses.field(default_factory=list)
 
     def put(
         self, raws: Sequence[RawTrace], matching: Collection[str] | None, known: set[str]
@@ -98,12 +109,41 @@ def read_traces(
         PexError: there is no such experiment, MLflow does not take the filter, or the store does
             not answer. What was read until then is kept, and the next look goes on from there.
     """
+    with looked(uri, source, state, on_page=on_page, settings=settings) as look:
+        kept, limits = look.kept, (milliseconds(first), milliseconds(last))
+        found = frames(kept.traces(*limits), kept.opinions(*limits))
+        odd = _oddities(kept.oddities(*limits, int((time.time() + 300) * 1000)))
+    if not tells_language():
+        odd.append("no language is told: the package py3langid is not installed")
+    return dataclasses.replace(found, new=look.new, remarks=(*look.remarks, *odd))
+
+
+@contextlib.contextmanager
+def looked(
+    uri: str,
+    source: Source,
+    state: Path,
+    *,
+    on_page: Callable[[Traces], None] | None = None,
+    settings: Settings | None = None,
+) -> Iterator[Look]:
+    """A look at the store: its `kept` is open as long as the block of `with` lasts.
+
+    Args:
+        uri: as for `read_traces`.
+        source: as for `read_traces`.
+        state: as for `read_traces`.
+        on_page: as for `read_traces`.
+        settings: as for `read_traces`.
+
+    Raises:
+        PexError: as for `read_traces`.
+    """
     kept = KeptTraces(_file(uri, source, state))
-    look = _Look(source, kept, Rows(source.prompt, settings), on_page)
-    remarks: list[str] = []
+    look = Look(source, kept, Rows(source.prompt, settings), on_page)
     try:
         try:
-            remarks += _read(uri, look)
+            look.remarks += _read(uri, look)
         except PexError as error:
             if look.new:
                 hint = (
@@ -111,16 +151,11 @@ def read_traces(
                 )
                 raise PexError(error.message, hint=hint) from None
             raise
-        except sqlite3.Error as error:
-            raise PexError(f"what is kept in {state} cannot be used: {error}") from None
-        limits = (_ms(first), _ms(last))
-        found = frames(kept.traces(*limits), kept.opinions(*limits))
-        odd = _oddities(kept.oddities(*limits, int((time.time() + 300) * 1000)))
+        yield look
+    except sqlite3.Error as error:
+        raise PexError(f"what is kept in {state} cannot be used: {error}") from None
     finally:
         kept.close()
-    if not tells_language():
-        odd.append("no language is told: the package py3langid is not installed")
-    return dataclasses.replace(found, new=look.new, remarks=(*remarks, *odd))
 
 
 def _file(uri: str, source: Source, state: Path) -> Path:
@@ -129,7 +164,8 @@ def _file(uri: str, source: Source, state: Path) -> Path:
     return Path(state) / f"traces-{digest}.sqlite"
 
 
-def _ms(moment: datetime.datetime | None) -> int | None:
+def milliseconds(moment: datetime.datetime | None) -> int | None:
+    """A moment as milliseconds since 1970; without a zone it is one of UTC."""
     if moment is None:
         return None
     return int(
@@ -137,7 +173,7 @@ def _ms(moment: datetime.datetime | None) -> int | None:
     )
 
 
-def _read(uri: str, look: _Look) -> list[str]:
+def _read(uri: str, look: Look) -> list[str]:
     if is_sql(uri):
         with SqlTraces(uri) as store:
             if store.is_current():
@@ -162,7 +198,7 @@ def _chosen(source: Source, there: Mapping[str, str]) -> list[tuple[str, str]]:
     return [(name, there[name]) for name in dict.fromkeys(source.experiments)]
 
 
-def _from_sql(uri: str, store: SqlTraces, name: str, number: str, look: _Look) -> None:
+def _from_sql(uri: str, store: SqlTraces, name: str, number: str, look: Look) -> None:
     api = None
     if look.source.filter:
         api = ApiTraces(uri)
@@ -185,7 +221,7 @@ def _from_sql(uri: str, store: SqlTraces, name: str, number: str, look: _Look) -
         look.kept.drop(known.keys() - block.keys())
 
 
-def _from_api(api: ApiTraces, name: str, number: str, look: _Look) -> None:
+def _from_api(api: ApiTraces, name: str, number: str, look: Look) -> None:
     if look.source.filter:
         api.check_filter(number, look.source.filter)
     now = int(time.time() * 1000)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from pex.monitoring.reading import user_digest
 from pex.monitoring.sql_traces import SqlTraces, is_sql
-from pex.monitoring.traces import Traces
 from pex.monitoring.triage.marks import OUTCOMES, Marks, decisions
-from pex.monitoring.triage.ordering import TRIAGE
+from pex.monitoring.triage.ordering import Decided
 
 if TYPE_CHECKING:
     from pex.stats.agreement import Kappa
@@ -56,21 +55,19 @@ class Agreement:
 
 
 def all_decisions(
-    traces: Traces, marks: Marks, experiments: list[str]
+    known: Sequence[Decided], marks: Marks, experiments: list[str]
 ) -> dict[str, list[tuple[str, str]]]:
     """By trace: who decided, as a digest, and the outcome.
 
-    A look at a database sees every change, so they are in its feedback. A tracking server is asked
+    A look at a database sees every change, so they are known. A tracking server is asked
     for them: of its older traces, changes are not seen.
     """
     if not _sees_changes(marks.uri):
         asked = marks.decided(experiments)
         return {key: [(user_digest(by), said) for by, said in of] for key, of in asked.items()}
-    given = traces.feedback
-    given = given[(given["name"] == TRIAGE) & (given["source"] == "person")]
     found: dict[str, list[tuple[str, str]]] = {}
-    for trace_id, by, value in zip(given["trace_id"], given["by"], given["value"], strict=True):
-        found.setdefault(trace_id, []).append((str(by), str(value)))
+    for trace_id, by, outcome in known:
+        found.setdefault(trace_id, []).append((by, outcome))
     return found
 
 

@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from pex.core.safe_text import clean
 from pex.monitoring.fetch_texts import TraceTexts
 from pex.monitoring.spans import text_of
-from pex.monitoring.triage.ordering import TRIAGE
-
-if TYPE_CHECKING:
-    import pandas as pd
+from pex.monitoring.triage.ordering import TRIAGE, Opinion
 
 MOST_CHARS = 20_000
 
 
-def details(row: pd.Series, feedback: pd.DataFrame, texts: TraceTexts) -> list[tuple[str, str]]:
+def details(feedback: Sequence[Opinion], texts: TraceTexts) -> list[tuple[str, str]]:
     """The parts of a trace with their headings, in the order in which they are read.
 
     Args:
-        row: the trace's figures.
         feedback: its assessments.
         texts: its texts.
     """
@@ -42,30 +38,23 @@ def details(row: pd.Series, feedback: pd.DataFrame, texts: TraceTexts) -> list[t
     errors: dict[str, str] = {}  # an error goes through the spans around it: the innermost has it
     errors |= {span.message: span.name for span in texts.spans if span.message}
     parts += [(f"error in {name}", message) for message, name in errors.items()]
-    for item in feedback.itertuples():
+    for item in feedback:
         if item.name != TRIAGE:
             parts.append((f"feedback {item.name}", f"{item.value} ({item.source})"))
     for name, comment in texts.comments:
         if name != TRIAGE:
             parts.append((f"comment on {name}", comment))
-    scores = [
-        f"{name[6:]} {row[name]:.2g}"
-        for name in row.index
-        if str(name).startswith("score.") and row[name] == row[name] and row[name] is not None
-    ]
-    if scores:
-        parts.append(("scores", ", ".join(scores)))
     if not texts.spans:
         parts.append(("note", "The trace has no spans: its texts were not recorded."))
     return [(clean(heading), _bounded(clean(text))) for heading, text in parts]
 
 
-def feedback_line(feedback: pd.DataFrame, texts: TraceTexts) -> str:
+def feedback_line(feedback: Sequence[Opinion], texts: TraceTexts) -> str:
     """What people said of a trace, in a line that stays with its case."""
     said: dict[str, str] = {}
-    for item in feedback[feedback["source"] == "person"].itertuples():
-        if item.name != TRIAGE:
-            said[str(item.name)] = f"{item.name}: {item.value}"
+    for item in feedback:
+        if item.source == "person" and item.name != TRIAGE:
+            said[item.name] = f"{item.name}: {item.value}"
     for name, comment in texts.comments:
         if name in said:
             said[name] += f" ({comment})"

@@ -1,104 +1,154 @@
 """Which traces want a look, worst first, and why; from figures alone, without a text.
 
-Errors come first, then people's negative feedback, low scores, refusals and answers that were cut
-off; among equals those with more such reasons, then the newer ones.
+Errors come first, then people's negative feedback, refusals and answers that were cut off; among
+equals those with more such reasons, then the newer ones. The file of kept traces selects and
+orders them, so that opening a queue does not take longer with the traces that nobody has to see.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import dataclasses
+import datetime
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
-from pex.monitoring.traces import ERROR, Traces
+import orjson
 
-if TYPE_CHECKING:
-    import pandas as pd
+from pex.monitoring.kept_traces import KeptTraces, limits
+from pex.monitoring.traces import ERROR
 
 TRIAGE = "pex.triage"
 """The name of the assessments that are a decision here, and of the tag."""
-_LOW = 0.5
-"""A score between 0 and 1 below this is low."""
 _LOW_SHARE = 0.4
 """On another scale, feedback at or below this share of the highest seen is negative: 2 of 5."""
+_CUT_OFF = "length"
+_LATEST = datetime.datetime.max.replace(tzinfo=datetime.UTC)
+
+_SAID = (
+    "SELECT o.trace_id, o.name, o.number FROM opinions o JOIN traces t ON t.trace_id = o.trace_id "
+    "WHERE t.kept = 1{limit} AND o.source = 'person' AND o.name <> ? AND o.number IS NOT NULL"
+)
+_NEGATIVE = f"""
+WITH said AS ({_SAID}), tops AS (SELECT name, max(number) AS top FROM said GROUP BY name)
+SELECT DISTINCT said.trace_id, said.name FROM said JOIN tops ON tops.name = said.name
+WHERE said.number <= CASE WHEN tops.top > 1 THEN ? * tops.top ELSE 0 END
+ORDER BY said.name
+"""
+_WORST = """
+SELECT trace_id, started_at, prompt, prompt_version, user_digest, error_kind,
+    coalesce(state = ?, 0) AS error,
+    trace_id IN (SELECT value FROM json_each(?)) AS negative,
+    coalesce(refused, 0) AS refusal,
+    coalesce(finish_reason = ?, 0) AS cut_off
+FROM traces WHERE kept = 1{limit} AND (error OR negative OR refusal OR cut_off)
+ORDER BY error * 8 + negative * 4 + refusal * 2 + cut_off DESC, started_at DESC, trace_id
+"""
+_OPINIONS = """
+SELECT trace_id, name, value, source FROM opinions
+WHERE trace_id IN (SELECT value FROM json_each(?)) ORDER BY at, trace_id
+"""
+_DECIDED = """
+SELECT o.trace_id, o.by, o.value FROM opinions o JOIN traces t ON t.trace_id = o.trace_id
+WHERE t.kept = 1{limit} AND o.source = 'person' AND o.name = ? ORDER BY o.at, o.trace_id
+"""
 
 
-def ordered(traces: Traces) -> pd.DataFrame:
-    """The traces with at least one reason, worst first, with a column for each reason.
+class Opinion(NamedTuple):
+    """An assessment of a trace: `value` is a string, `source` is person, code or judge."""
+
+    name: str
+    value: str
+    source: str
+
+
+class Decided(NamedTuple):
+    """A decision on a trace: by whom, as a digest, and the outcome."""
+
+    trace_id: str
+    by: str
+    outcome: str
+
+
+class Wanted(NamedTuple):
+    """A trace with a reason to look at it. `started_ms` is in milliseconds."""
+
+    trace_id: str
+    started_ms: int
+    prompt_name: str | None
+    prompt_version: int | None
+    user_digest: str | None
+    error_kind: str | None
+    error: int
+    negative: int
+    refusal: int
+    cut_off: int
+
+    @property
+    def prompt(self) -> str:
+        """The version of the prompt, as name/version, as far as it is known."""
+        if self.prompt_name is None:
+            return ""
+        version = self.prompt_version
+        return self.prompt_name if version is None else f"{self.prompt_name}/{version}"
+
+    @property
+    def started_at(self) -> datetime.datetime:
+        """When it began."""
+        since = datetime.datetime.fromtimestamp(0, datetime.UTC)
+        try:
+            return since + datetime.timedelta(milliseconds=self.started_ms)
+        except OverflowError:  # a clock that is very wrong
+            return _LATEST
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Worst:
+    """The traces that want a look, and what people said and decided.
 
     Args:
-        traces: what was read.
-
-    Returns:
-        The rows of the traces' frame; `error`, `negative`, `low`, `refusal` and `cut_off` say why,
-        `negative_names` which feedback.
+        rows: the traces with at least one reason, worst first, by id.
+        negative: the names of the negative feedback, by trace.
+        opinions: the assessments of these traces, oldest first.
+        decided: what was decided on all traces, oldest first.
     """
-    frame = traces.frame.drop_duplicates("trace_id", keep="last").reset_index(drop=True)
-    negative = _negative(traces.feedback)
-    reasons = {
-        "error": (frame["state"] == ERROR).fillna(False).astype(bool),
-        "negative": frame["trace_id"].isin(negative).astype(bool),
-        "low": _low(frame),
-        "refusal": frame["refused"].fillna(False).astype(bool),
-        "cut_off": (frame["finish_reason"] == "length").fillna(False).astype(bool),
-    }
-    weight = sum(flags.astype("int64") * 2 ** (4 - n) for n, flags in enumerate(reasons.values()))
-    frame = frame.assign(
-        **reasons,
-        weight=weight,
-        negative_names=[negative.get(key, "") for key in frame["trace_id"]],
+
+    rows: Mapping[str, Wanted]
+    negative: Mapping[str, str]
+    opinions: Mapping[str, Sequence[Opinion]]
+    decided: Sequence[Decided]
+
+    def why(self, trace_id: str) -> str:
+        """The reasons of one trace in a line."""
+        row, said = self.rows[trace_id], []
+        if row.error:
+            said.append(f"error: {row.error_kind}" if row.error_kind is not None else "error")
+        if row.negative:
+            said.append(f"negative feedback: {self.negative[trace_id]}")
+        if row.refusal:
+            said.append("refused")
+        if row.cut_off:
+            said.append("cut off")
+        return "; ".join(said)
+
+
+def worst(kept: KeptTraces, first: int | None = None, last: int | None = None) -> Worst:
+    """The traces with at least one reason.
+
+    Args:
+        kept: the file of kept traces.
+        first: only traces that started at this moment or later, in milliseconds.
+        last: only traces that started before.
+    """
+    limit, values = limits(first, last)
+    negative: dict[str, str] = {}
+    for trace_id, name in kept.select(_NEGATIVE.format(limit=limit), [*values, TRIAGE, _LOW_SHARE]):
+        negative[trace_id] = f"{negative[trace_id]}, {name}" if trace_id in negative else name
+    found = kept.select(
+        _WORST.format(limit=limit), [ERROR, orjson.dumps([*negative]).decode(), _CUT_OFF, *values]
     )
-    frame = frame[frame["weight"] > 0]
-    return frame.sort_values(
-        ["weight", "started_at", "trace_id"], ascending=[False, False, True], kind="stable"
-    ).reset_index(drop=True)
-
-
-def why(row: Any) -> str:
-    """The reasons of one trace, a row of `ordered`, in a line."""
-    said = []
-    if row["error"]:
-        kind = row["error_kind"]
-        said.append(f"error: {kind}" if isinstance(kind, str) else "error")
-    if row["negative"]:
-        said.append(f"negative feedback: {row['negative_names']}")
-    if row["low"]:
-        low = [
-            f"{name[6:]} {row[name]:.2g}"
-            for name in row.index
-            if name.startswith("score.") and _is_number(row[name]) and row[name] < _LOW
-        ]
-        said.append(f"low score: {', '.join(low)}")
-    if row["refusal"]:
-        said.append("refused")
-    if row["cut_off"]:
-        said.append("cut off")
-    return "; ".join(said)
-
-
-def _is_number(value: Any) -> bool:
-    import pandas as pd
-
-    return not pd.isna(value)
-
-
-def _low(frame: pd.DataFrame) -> pd.Series:
-    import pandas as pd
-
-    low = pd.Series(False, index=frame.index)
-    for name in frame.columns:
-        if name.startswith("score."):
-            low |= (frame[name].astype("Float64") < _LOW).fillna(False).astype(bool)
-    return low
-
-
-def _negative(feedback: pd.DataFrame) -> dict[str, str]:
-    """The traces with negative feedback, no, a number below 0 or low on its scale: its names."""
-    person = feedback[(feedback["source"] == "person") & (feedback["name"] != TRIAGE)]
-    person = person[person["number"].notna()]
-    found: dict[str, str] = {}
-    for name, mine in person.groupby("name"):
-        numbers = mine["number"].astype("float64")
-        top = numbers.max()
-        limit = _LOW_SHARE * top if top > 1 else 0
-        for trace_id in mine["trace_id"][numbers <= limit].unique():
-            found[trace_id] = f"{found[trace_id]}, {name}" if trace_id in found else str(name)
-    return found
+    rows = {row[0]: Wanted._make(row) for row in found}
+    opinions: dict[str, list[Opinion]] = {}
+    for trace_id, *rest in kept.select(_OPINIONS, [orjson.dumps([*rows]).decode()]):
+        opinions.setdefault(trace_id, []).append(Opinion(*rest))
+    decided = kept.select(_DECIDED.format(limit=limit), [*values, TRIAGE])
+    return Worst(rows, negative, opinions, [Decided._make(row) for row in decided])

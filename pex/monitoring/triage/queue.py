@@ -7,25 +7,21 @@ import contextlib
 import dataclasses
 import datetime
 import itertools
-from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 from pex.core.errors import PexError, nearest
 from pex.core.provenance import Provenance
 from pex.guard.placeholders import Placeholders, hide_in
 from pex.monitoring.fetch_texts import TraceTexts, fetch_texts
 from pex.monitoring.reading import user_digest
-from pex.monitoring.traces import Traces
 from pex.monitoring.triage.agreement import Agreement, agreement_of, all_decisions
 from pex.monitoring.triage.decision import Decision, Item
 from pex.monitoring.triage.details import details, feedback_line
 from pex.monitoring.triage.files import Change, Files
 from pex.monitoring.triage.marks import GoneError, Marks, TakenError
 from pex.monitoring.triage.naming import clusters_of, names_of, same_as
-from pex.monitoring.triage.ordering import ordered, why
-
-if TYPE_CHECKING:
-    import pandas as pd
+from pex.monitoring.triage.ordering import Opinion, Worst
 
 
 class Queue:
@@ -46,7 +42,7 @@ class Queue:
 
     def __init__(
         self,
-        look: Callable[[], Traces],
+        look: Callable[[], Worst],
         marks: Marks,
         experiments: list[str],
         files: Files | None = None,
@@ -57,19 +53,19 @@ class Queue:
         view: Callable[[Queue], Any] | None = None,
     ) -> None:
         self._look, self._view = look, view
-        traces = look()
+        self._worst = look()
         self._marks, self._files, self._second = marks, files, second
         self._rules = dict(rules or {})
         self._experiments, self._limit = experiments, limit
-        decided = all_decisions(traces, marks, experiments)
+        decided = all_decisions(self._worst.decided, marks, experiments)
         me = user_digest(marks.who)
-        mine = {key for key, said in decided.items() if me in dict(said)}
-        rows = ordered(traces)
-        wanted = rows["trace_id"].isin(set(decided) - mine if second else set(decided))
-        self._rows = rows[wanted if second else ~wanted].set_index("trace_id", drop=False)
-        self._feedback = traces.feedback
-        self._feedback_at = traces.feedback.groupby("trace_id", sort=False).indices
-        self._waiting: dict[str, None] = dict.fromkeys(self._rows.index)
+        by_others = {key for key, said in decided.items() if me not in dict(said)}
+        self._rows = {
+            key: row
+            for key, row in self._worst.rows.items()
+            if (key in by_others if second else key not in decided)
+        }
+        self._waiting: dict[str, None] = dict.fromkeys(self._rows)
         self._page: list[Item] = []
         self._done: list[Decision] = []
         self._failed: set[str] = set()
@@ -143,7 +139,7 @@ class Queue:
     def details(self, item: Item | str) -> list[tuple[str, str]]:
         """The whole trace: messages, tool calls, errors, feedback and scores, with headings."""
         trace_id = self._id(item)
-        return details(self._row(trace_id), self._said(trace_id), self._texts(trace_id))
+        return details(self._said(trace_id), self._texts(trace_id))
 
     def answer(self, item: Item | str) -> str:
         """What the application answered, to be corrected."""
@@ -176,14 +172,14 @@ class Queue:
         hidden, found = self._hidden([given, expected, reason, feedback])
         given, expected, reason, feedback = hidden
         words = f"{reason} · feedback: {feedback}" if reason and feedback else reason or feedback
-        row = self._rows.loc[trace_id]
+        row = self._rows[trace_id]
         origin = Provenance(
             accepted_by=self._marks.who,
             accepted_on=_now().date().isoformat(),
             trace=trace_id,
-            prompt=_prompt(row),
+            prompt=row.prompt,
             reason=words,
-            user=str(row["user_digest"]) if isinstance(row["user_digest"], str) else "",
+            user=row.user_digest or "",
         )
         # A second opinion agrees or not; the case is there already.
         case_id, change = "", None
@@ -279,7 +275,7 @@ class Queue:
                 continue
         self._done.pop()
         back = set(self._waiting) | set(last.trace_ids)
-        self._waiting = dict.fromkeys(key for key in self._rows.index if key in back)
+        self._waiting = dict.fromkeys(key for key in self._rows if key in back)
         self._page = []
         return last
 
@@ -290,7 +286,7 @@ class Queue:
         Raises:
             PexError: the store does not answer.
         """
-        decided = all_decisions(self._look(), self._marks, self._experiments)
+        decided = all_decisions(self._look().decided, self._marks, self._experiments)
         return agreement_of(decided, self._marks)
 
     def _many(
@@ -326,8 +322,7 @@ class Queue:
         written: list[str] = []
         try:
             for trace_id in ids:
-                prompt = _prompt(self._rows.loc[trace_id])
-                more = {"about": about, "prompt": prompt}
+                more = {"about": about, "prompt": self._rows[trace_id].prompt}
                 more = {key: value for key, value in more.items() if value}
                 self._failed.add(trace_id)
                 self._marks.decide(trace_id, outcome, reason, more, first=not self._second)
@@ -377,7 +372,7 @@ class Queue:
 
     def _id(self, item: Item | str) -> str:
         trace_id = item if isinstance(item, str) else item.trace_id
-        if trace_id not in self._rows.index:
+        if trace_id not in self._rows:
             hint = nearest(trace_id, list(self._waiting)[:1000]) if self._waiting else None
             raise PexError(f"no trace '{trace_id}' is in this queue", hint=hint)
         return trace_id
@@ -388,11 +383,8 @@ class Queue:
             raise GoneError(f"the trace '{trace_id}' was deleted: nothing can be decided on it")
         return found[trace_id]
 
-    def _row(self, trace_id: str) -> Any:
-        return self._rows.loc[trace_id]
-
-    def _said(self, trace_id: str) -> pd.DataFrame:
-        return self._feedback.iloc[self._feedback_at.get(trace_id, [])]
+    def _said(self, trace_id: str) -> Sequence[Opinion]:
+        return self._worst.opinions.get(trace_id, ())
 
     def _all(self) -> Iterator[Item]:
         ids, first = list(self._waiting), self.items
@@ -400,33 +392,20 @@ class Queue:
         shown = {item.trace_id for item in first}
         yield from (self._bare(key) for key in ids if key not in shown)
 
-    def _bare(self, trace_id: str) -> Item:
-        row = self._rows.loc[trace_id]
-        return Item(trace_id, why(row), "", 1, "", _prompt(row),
-                    row["started_at"].to_pydatetime())  # fmt: skip
+    def _bare(self, trace_id: str, name: str = "", size: int = 1, text: str = "") -> Item:
+        row = self._rows[trace_id]
+        why = self._worst.why(trace_id)
+        return Item(trace_id, why, name, size, text, row.prompt, row.started_at)
 
     def _made(self, ids: list[str]) -> list[Item]:
         texts = fetch_texts(self._marks.uri, ids)
         asked = [(texts[key].request or "") if key in texts else "" for key in ids]
         numbers = clusters_of(asked)
         names, sizes = names_of(asked, numbers), collections.Counter(numbers)
-        found = []
-        for trace_id, text, number in zip(ids, asked, numbers, strict=True):
-            row = self._rows.loc[trace_id]
-            found.append(
-                Item(trace_id, why(row), names[number], sizes[number], text, _prompt(row),
-                     row["started_at"].to_pydatetime())
-            )  # fmt: skip
-        return found
-
-
-def _prompt(row: Any) -> str:
-    import pandas as pd
-
-    if pd.isna(row["prompt"]):
-        return ""
-    version = row["prompt_version"]
-    return str(row["prompt"]) if pd.isna(version) else f"{row['prompt']}/{int(version)}"
+        return [
+            self._bare(trace_id, names[number], sizes[number], text)
+            for trace_id, text, number in zip(ids, asked, numbers, strict=True)
+        ]
 
 
 def _now() -> datetime.datetime:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import functools
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,10 +10,11 @@ from pex.core import private
 from pex.core.errors import PexError
 from pex.core.project import find_project
 from pex.core.user_name import user_name
-from pex.monitoring.reading import read_traces
+from pex.monitoring.reading import looked, milliseconds
 from pex.monitoring.spec import Source, load_monitor
 from pex.monitoring.triage.files import Files
 from pex.monitoring.triage.marks import Marks
+from pex.monitoring.triage.ordering import Worst, worst
 from pex.monitoring.triage.queue import Queue
 from pex.project.personal_rules import personal_rules
 from pex.project.settings import load_settings
@@ -74,9 +74,11 @@ def triage(
     uri = uri_of(project, settings, tracking_uri)
     state = private.folder(private.folder(project / private.STATE) / STATE)
     marks = Marks(uri, who or user_name())
-    look = functools.partial(
-        read_traces, uri, chosen, state, first=first, last=last, settings=settings
-    )
+
+    def look() -> Worst:
+        with looked(uri, chosen, state, settings=settings) as known:
+            return worst(known.kept, milliseconds(first), milliseconds(last))
+
     return Queue(
         look, marks, chosen.experiments, files, rules=personal_rules(settings), second=second,
         limit=limit, view=_view,
