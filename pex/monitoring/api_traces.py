@@ -15,7 +15,7 @@ from pex.monitoring.trace_row import RawTrace, opinion_row
 from pex.tracking.store import connect, retries
 
 if TYPE_CHECKING:
-    from mlflow.entities import Assessment, Trace, TraceInfo
+    from mlflow.entities import Trace, TraceInfo
     from mlflow.tracing.client import TracingClient
 
 PAGE = 500
@@ -201,6 +201,7 @@ def raw_trace(
     """
     usage, cost = info.token_usage or {}, _json(info.trace_metadata.get("mlflow.trace.cost"))
     spans = trace.data.spans if trace is not None else []
+    said = [item for item in info.assessments or [] if item.valid is not False]
     return RawTrace(
         trace_id=info.trace_id,
         experiment=experiment,
@@ -225,19 +226,15 @@ def raw_trace(
         or [(b"", None)] * broken,
         opinions=[
             opinion_row(
-                info.trace_id, item.name, _value(item), item.source.source_type,
+                info.trace_id, item.name, item.feedback.value, item.source.source_type,
                 item.source.source_id, item.last_update_time_ms or item.create_time_ms or 0,
             )
-            for item in info.assessments or []
-            if item.valid is not False and item.error is None and item.issue is None
+            for item in said
+            if item.feedback is not None and item.error is None
         ],
+        expectations=[item.name for item in said if item.expectation is not None],
         mark=mark_of(info),
     )  # fmt: skip
-
-
-def _value(item: Assessment) -> Any:
-    given = item.feedback or item.expectation
-    return None if given is None else given.value
 
 
 def _json(text: str | None) -> dict[str, Any]:

@@ -12,12 +12,8 @@ from pex.monitoring import spans
 from pex.monitoring.api_traces import ApiTraces, raw_trace
 from pex.monitoring.spans import INPUTS, StoredSpan
 from pex.monitoring.sql_traces import IDS, SqlTraces, is_sql
-from pex.monitoring.trace_row import linked_prompts
+from pex.monitoring.trace_row import EXPECTED, linked_prompts
 from pex.monitoring.user_text import user_text
-
-EXPECTED = ("expected_response", "expected", "expected_answer", "expected_output")
-"""Names of MLflow expectations that are an expected answer; the first one that a trace has counts.
-MLflow's own scorers read `expected_response`."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -32,8 +28,7 @@ class TraceTexts:
         variables: the inputs of the application's span, if the trace is linked to a prompt of
             the library and they are named.
         comments: the rationales of its assessments, as (name, text).
-        expected: the expected answer that somebody gave it: MLflow's expectation of one of the
-            names `EXPECTED`.
+        expectations: MLflow's expectations by name.
         spans: all spans that can be read, in the order in which they began.
     """
 
@@ -43,8 +38,14 @@ class TraceTexts:
     tool_calls: tuple[dict[str, Any], ...] = ()
     variables: Mapping[str, Any] | None = None
     comments: tuple[tuple[str, str], ...] = ()
-    expected: Any = None
+    expectations: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     spans: tuple[StoredSpan, ...] = ()
+
+    @property
+    def expected(self) -> Any:
+        """The expected answer that somebody gave it: the first expectation of `EXPECTED`."""
+        given = (self.expectations.get(name) for name in EXPECTED)
+        return next((value for value in given if value is not None), None)
 
 
 def fetch_texts(uri: str, trace_ids: Iterable[str]) -> dict[str, TraceTexts]:
@@ -120,8 +121,6 @@ def _texts(
         tool_calls=tuple(spans.tool_calls_of(whole)),
         variables=variables,
         comments=tuple(comments),
-        expected=next(
-            (expected[name] for name in EXPECTED if expected.get(name) is not None), None
-        ),
+        expectations=dict(expected),
         spans=tuple(whole),
     )

@@ -10,15 +10,15 @@ from typing import Any
 
 from pex.core.errors import PexError
 
-_FORMAT = 2
-"""2: the figures of inputs are of what the user said, in 1 of all that was sent. A file of another
-format is read anew from MLflow."""
+_FORMAT = 3
+"""2: the figures of inputs are of what the user said, in 1 of all that was sent.
+3: expectations are no opinions. A file of another format is read anew from MLflow."""
 _PAGE = 10_000
 COLUMNS = (
     "trace_id", "experiment", "name", "service", "started_at", "state", "latency_s", "error_kind",
     "finish_reason", "refused", "prompt", "prompt_version", "model", "prompt_tokens",
     "completion_tokens", "cached_tokens", "cache_write_tokens", "cost_usd", "input_chars",
-    "output_chars", "language", "session", "user_digest", "tags",
+    "output_chars", "language", "has_expected", "session", "user_digest", "tags",
 )  # fmt: skip
 OPINIONS = ("trace_id", "name", "value", "number", "source", "by", "at")
 

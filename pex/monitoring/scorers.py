@@ -9,8 +9,8 @@ from typing import Any
 from pex.core.canonical_json import digest
 from pex.core.cases import Case
 from pex.core.errors import PexError
-from pex.monitoring.fetch_texts import EXPECTED
 from pex.monitoring.spec import MonitorSpec
+from pex.monitoring.trace_row import EXPECTED
 from pex.monitoring.traces import Traces
 from pex.project.files import validate
 from pex.score.build import build
@@ -88,9 +88,9 @@ def with_expected(traces: Traces, needing: Sequence[str]) -> set[str]:
     Raises:
         PexError: a scorer needs one, and no trace has it.
     """
-    said = traces.feedback
-    found = set(said.loc[said["name"].isin(EXPECTED).fillna(False), "trace_id"].astype(str))
-    if needing and not found.intersection(traces.frame["trace_id"].astype(str)):
+    frame = traces.frame
+    found = set(frame.loc[frame["has_expected"].fillna(False).astype(bool), "trace_id"].astype(str))
+    if needing and not found:
         raise PexError(
             f"scorer '{needing[0]}' compares with the expected answer, but none of "
             f"{len(traces.frame):,} traces has one",

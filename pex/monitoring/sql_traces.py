@@ -283,6 +283,9 @@ class SqlTraces:
         for row in self.assessments(trace_ids):
             if row.trace_id not in found or row.error is not None:
                 continue
+            if row.assessment_type == "expectation":
+                found[row.trace_id].expectations.append(row.name)
+                continue
             try:
                 value = orjson.loads(row.value)
             except orjson.JSONDecodeError:

@@ -23,9 +23,18 @@ _LONGEST = 250
 _SOURCES = {"HUMAN": "person", "CODE": "code", "LLM_JUDGE": "judge", "AI_JUDGE": "judge"}
 
 
+EXPECTED = ("expected_response", "expected", "expected_answer", "expected_output")
+"""Names of MLflow expectations that are an expected answer; the first one that a trace has counts.
+MLflow's own scorers read `expected_response`."""
+
+
 @dataclasses.dataclass(slots=True)
 class RawTrace:
-    """A trace as it came from a store. `contents` are the spans' JSON, None if it has none."""
+    """A trace as it came from a store.
+
+    `contents` are the spans' JSON, `opinions` its feedback as rows, `expectations` the names of
+    MLflow's expectations: their texts are fetched where they are needed.
+    """
 
     trace_id: str
     experiment: str
@@ -41,6 +50,7 @@ class RawTrace:
     contents: list[tuple[str | bytes, str | None]] = dataclasses.field(default_factory=list)
     links: list[str] = dataclasses.field(default_factory=list)
     opinions: list[dict[str, Any]] = dataclasses.field(default_factory=list)
+    expectations: list[str] = dataclasses.field(default_factory=list)
     mark: str = ""
 
 
@@ -99,6 +109,7 @@ class Rows:
             "input_chars": None if request is None else len(request),
             "output_chars": None if reply is None else len(reply),
             "language": columns.language_of(request),
+            "has_expected": not set(EXPECTED).isdisjoint(raw.expectations),
             "session": session,
             "user_digest": None if not user else columns.user_digest(user),
             "tags": orjson.dumps(_own(raw.tags)).decode(),
@@ -148,7 +159,7 @@ def linked_prompts(raw: RawTrace, whole: Sequence[StoredSpan]) -> list[tuple[str
 def opinion_row(
     trace_id: str, name: str, value: Any, source: str, by: str | None, at_ms: int
 ) -> dict[str, Any]:
-    """An assessment as a row of figures: no comment, and a person only as digest."""
+    """A feedback as a row of figures: no comment, and a person only as digest."""
     kind = _SOURCES.get(source, "code")
     number = float(value) if isinstance(value, bool | int | float) else None
     text = value if isinstance(value, str) else orjson.dumps(value, default=str).decode()

@@ -38,6 +38,7 @@ COLUMNS = {
     "input_chars": "Int64",
     "output_chars": "Int64",
     "language": "string",
+    "has_expected": "boolean",
     "session": "string",
     "user_digest": "string",
 }
@@ -47,8 +48,9 @@ for the traces that were scored. A value that a trace does not have is missing, 
 `service` is the tag `service`, else OpenTelemetry's `service.name`. `prompt` and `prompt_version`
 are those of the first prompt that the trace is linked to. `error_kind` is a word for what went
 wrong. `input_chars` and `language`, a code such as `en`, are of what the user said, without the
-prompt around it; the language is missing where the text is too short to tell. `user_digest`
-stands for the user, whose id is not kept.
+prompt around it; the language is missing where the text is too short to tell. `has_expected`
+says whether somebody gave the trace an expected answer, which is not kept. `user_digest` stands for
+the user, whose id is not kept.
 """
 
 OPINIONS = {
@@ -61,7 +63,8 @@ OPINIONS = {
     "at": "datetime64[ms, UTC]",
     "rationale": "string",
 }
-"""The columns of `Traces.feedback`: one row per assessment. `number` is the value as a number, 1
+"""The columns of `Traces.feedback`: one row per assessment that is feedback; MLflow's expectations
+are none. `number` is the value as a number, 1
 and 0 for yes and no, missing for a text; `source` is `person`, `code` or `judge`."""
 
 
@@ -71,7 +74,7 @@ class Traces:
 
     Args:
         frame: one row per trace, oldest first, with the columns `COLUMNS`.
-        feedback: one row per assessment, oldest first, with the columns `OPINIONS`.
+        feedback: one row per feedback, oldest first, with the columns `OPINIONS`.
         new: how many traces were read now; the others were known.
         remarks: what was odd about the traces, in sentences, with counts: clocks in the future,
             traces without a model, tokens or an end.

@@ -42,6 +42,7 @@ def made_traces(days: int, per_day: int, *, seed: int = 0, **columns: Any) -> Tr
         "input_chars": rng.integers(10, 500, n),
         "output_chars": rng.integers(10, 500, n),
         "language": np.where(rng.random(n) < 0.8, "en", "de"),
+        "has_expected": False,
         "session": None,
         "user_digest": None,
     }

@@ -9,13 +9,16 @@ import pytest
 
 import pex
 from pex.core.errors import PexError
-from pex.monitoring.reading import read_traces, user_digest
+from pex.monitoring.reading import fetch_texts, read_traces, user_digest
 from pex.monitoring.spec import Source
+from pex.monitoring.sql_traces import SqlTraces
 from pex.tracking.store import connect
 from tests.helpers.deployed import bulk_traces
 
 
-def test_the_newer_feedback_of_a_user_replaces_the_older(uri: str, tmp_path: Path) -> None:
+def test_the_newer_feedback_of_a_user_replaces_the_older(
+    uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     bulk_traces(uri, "shop", [{"trace_id": "tr-1"}])
     state = tmp_path / "monitor"
     assert read_traces(uri, Source(experiment="shop"), state).feedback.empty
@@ -27,15 +30,22 @@ def test_the_newer_feedback_of_a_user_replaces_the_older(uri: str, tmp_path: Pat
     assert len(given) == 5  # the second time of the same changed nothing
     assert [item.valid for item in given].count(False) == 1
     assert not any("anna" in str(item) for item in given)
-    found = read_traces(uri, Source(experiment="shop"), state).feedback
-    about = {(row["name"], row["by"]): row["value"] for _, row in found.iterrows()}
+    found = read_traces(uri, Source(experiment="shop"), state)
+    about = {(row["name"], row["by"]): row["value"] for _, row in found.feedback.iterrows()}
     anybody = user_digest("user")
     assert about == {
         ("user", user_digest("anna@example.org")): "false",
         ("user", user_digest("ben")): "true",
         ("stars", anybody): "4",
-        ("expected_response", anybody): "Two days.",
     }
+    # What the answer should have been is no opinion of it, and its text is not kept.
+    assert found.frame["has_expected"].tolist() == [True]
+    assert fetch_texts(uri, ["tr-1"])["tr-1"].expected == "Two days."
+    assert b"Two days" not in b"".join(path.read_bytes() for path in state.iterdir())
+    monkeypatch.setattr(SqlTraces, "is_current", lambda _: False)  # so MLflow's client is asked
+    other = read_traces(uri, Source(experiment="shop"), tmp_path / "other")
+    assert sorted(other.feedback["value"]) == sorted(about.values())
+    assert other.frame["has_expected"].tolist() == [True]
 
 
 def test_feedback_on_a_deleted_or_unknown_trace(uri: str, caplog: pytest.LogCaptureFixture) -> None:

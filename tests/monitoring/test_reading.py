@@ -83,7 +83,7 @@ def test_a_trace_has_every_column_and_no_text(uri: str, tmp_path: Path) -> None:
         "finish_reason": "length", "refused": False, "prompt": "short", "prompt_version": 3,
         "model": "gpt-4.1-mini", "prompt_tokens": 120, "completion_tokens": 40,
         "cached_tokens": 20, "cache_write_tokens": 5, "cost_usd": 0.0001, "input_chars": 41,
-        "output_chars": 35, "language": "de", "session": "s1",
+        "output_chars": 35, "language": "de", "has_expected": False, "session": "s1",
         "user_digest": user_digest("anna@example.org"), "tag.country": "CH", "tag.service": "web",
     }  # fmt: skip
     assert (failed.state, failed.error_kind) == ("error", "rate_limit")

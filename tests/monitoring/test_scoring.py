@@ -154,13 +154,8 @@ def test_only_traces_with_an_expected_answer_are_compared_with_it(shop: Shop) ->
     whole = shop.traces
     right, wrong = whole.frame["trace_id"][2], whole.frame["trace_id"][5]
     wanted = {right: "word 2", wrong: "another"}
-    shop.traces = dataclasses.replace(
-        whole,
-        frame=whole.frame[:6],
-        feedback=opinions(
-            [{"trace_id": name, "name": "expected_response", "value": ""} for name in wanted]
-        ),
-    )
+    given = whole.frame.assign(has_expected=whole.frame["trace_id"].isin(list(wanted)))
+    shop.traces = dataclasses.replace(whole, frame=given[:6])
 
     def with_expected(ids: Sequence[str]) -> dict[str, TraceCase]:
         return {
@@ -172,8 +167,8 @@ def test_only_traces_with_an_expected_answer_are_compared_with_it(shop: Shop) ->
 
     shop.fetch = with_expected  # type: ignore[method-assign]
     traces, scored = shop.score([length(3), "exact"])
-    given = traces.frame.set_index("trace_id")["score.exact"].dropna()
-    assert given.to_dict() == {right: 1, wrong: 0}
+    exact = traces.frame.set_index("trace_id")["score.exact"].dropna()
+    assert exact.to_dict() == {right: 1, wrong: 0}
     assert traces.frame["score.length"].count() == 6
     assert scored.without == {"exact": 4}
     assert "exact: 4 traces of the sample have no expected answer" in scored.sentences()[1]
@@ -182,7 +177,7 @@ def test_only_traces_with_an_expected_answer_are_compared_with_it(shop: Shop) ->
     _, alone = shop.score(["exact"])
     assert (alone.chosen.answered, alone.chosen.known, alone.without) == (2, 2, {})
     # A later look without such a trace is no reason to refuse it.
-    shop.traces = dataclasses.replace(whole, feedback=shop.traces.feedback)
+    shop.traces = dataclasses.replace(whole, frame=given)
     _, later = shop.score([length(3), "exact"])
     assert (later.now, later.without) == (6, {"exact": 10})
 

@@ -35,6 +35,7 @@ def details(feedback: Sequence[Opinion], texts: TraceTexts) -> list[tuple[str, s
     parts += [("tool call", _text(call)) for call in texts.tool_calls]
     if texts.response is not None:
         parts.append(("answer", texts.response))
+    parts += [(f"expectation {name}", _text(value)) for name, value in texts.expectations.items()]
     errors: dict[str, str] = {}  # an error goes through the spans around it: the innermost has it
     errors |= {span.message: span.name for span in texts.spans if span.message}
     parts += [(f"error in {name}", message) for message, name in errors.items()]

@@ -142,8 +142,9 @@ class Queue:
         return details(self._said(trace_id), self._texts(trace_id))
 
     def answer(self, item: Item | str) -> str:
-        """What the application answered, to be corrected."""
-        return self._texts(self._id(item)).response or ""
+        """What somebody gave the trace as its expected answer, else the answer, to be corrected."""
+        texts = self._texts(self._id(item))
+        return texts.expected if isinstance(texts.expected, str) else texts.response or ""
 
     def case(
         self,

@@ -77,6 +77,20 @@ def test_worst_first_with_reasons_and_clusters_and_nothing_without_a_reason(shop
     assert shown["comment on helpful"] == "Call me: bob@firm.org"
 
 
+def test_an_expectation_is_the_proposed_answer_and_no_feedback(shop, uri):
+    given = {"name": "expected_response", "type": "expectation", "value": "In Bern.", "by": "Eve"}
+    facts = {"name": "facts", "type": "expectation", "value": ["Bern"], "by": "Eve"}
+    row = {"trace_id": "tr-known", "state": "error", "feedback": [given, facts]}
+    bulk_traces(uri, "app", [row])
+    queue = queue_of(shop)
+    shown = dict(queue.details("tr-known"))
+    assert shown["expectation expected_response"] == "In Bern."
+    assert "Bern" in shown["expectation facts"]
+    assert not [name for name in shown if name.startswith("feedback")]
+    assert queue.answer("tr-known") == "In Bern."
+    assert queue.answer("tr-no") == "No idea."
+
+
 def test_a_case_keeps_its_origin_hides_personal_data_and_can_be_undone(shop, uri):
     path = shop / "cases.csv"
     before = path.read_bytes()
