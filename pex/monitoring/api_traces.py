@@ -11,6 +11,7 @@ import orjson
 
 from pex.core.errors import PexError
 from pex.guard.redact import redact
+from pex.monitoring.away import why_away
 from pex.monitoring.trace_row import RawTrace, opinion_row
 from pex.tracking.store import connect, retries
 
@@ -112,12 +113,14 @@ class ApiTraces:
         found, broken = self.traces(stored)
         raws = []
         for info in infos:
-            trace = found.get(info.trace_id) or self._of_file(info)
+            trace = found.get(info.trace_id) or self.trace_of_file(info)
             raws.append(raw_trace(name, info, trace, broken=info.trace_id in broken))
         return raws
 
     def traces(self, trace_ids: Sequence[str]) -> tuple[dict[str, Trace], dict[str, TraceInfo]]:
         """Traces with their spans, and the infos of those whose spans cannot be read, by id.
+
+        Those that are gone are in neither, nor are those whose file of spans cannot be read.
 
         A server that meets one span that it cannot read refuses all traces of a request. So the
         traces are then asked for in halves, until the broken ones are alone.
@@ -154,25 +157,57 @@ class ApiTraces:
         return TracingClient(self._uri)
 
     def of_file(self, trace_id: str) -> RawTrace | None:
-        """A trace whose spans are a file; None if it is gone."""
+        """A trace whose spans are a file; None if it is gone.
+
+        Raises:
+            PexError: the store, or where it keeps its files, does not answer.
+        """
+        info = self.info(trace_id)
+        return None if info is None else raw_trace("", info, self.trace_of_file(info))
+
+    def info(self, trace_id: str) -> TraceInfo | None:
+        """What MLflow's summary says of a trace; None if it is gone.
+
+        Raises:
+            PexError: the store does not answer.
+        """
         from mlflow.exceptions import MlflowException
-        from mlflow.tracing.client import TracingClient
 
-        try:
-            info = TracingClient(self._uri).get_trace_info(trace_id)
-        except MlflowException:
-            return None
-        return raw_trace("", info, self._of_file(info))
+        with self._errors(None):
+            try:
+                found: TraceInfo = self._tracing.get_trace_info(trace_id)
+                return found
+            except MlflowException as error:
+                if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "NOT_FOUND"):
+                    raise
+        return None
 
-    def _of_file(self, info: TraceInfo) -> Trace | None:
-        """A trace whose spans are a file, as earlier versions of MLflow wrote them."""
+    def trace_of_file(self, info: TraceInfo) -> Trace | None:
+        """A trace whose spans are a file, as earlier versions of MLflow wrote them.
+
+        None if the file is missing or of another content.
+
+        Raises:
+            PexError: where the file is does not answer.
+        """
         if info.tags.get(_PLACE) == "TRACKING_STORE":
             return None
-        try:
-            found: Trace = self._client.get_trace(info.trace_id, display=False)
-        except Exception:  # noqa: BLE001 - the file may be missing or of any content
-            return None
-        return found
+        cause: BaseException | None = None
+        for patience in (retries(1), contextlib.nullcontext()):
+            try:
+                with patience:
+                    found: Trace = self._client.get_trace(info.trace_id, display=False)
+                return found
+            except Exception as error:  # noqa: BLE001 - files can be anywhere, of any content
+                cause = why_away(error)
+            if cause is None:
+                self.info(info.trace_id)  # the store itself is well
+                return None
+        first = redact((str(cause).strip().splitlines() or [type(cause).__name__])[0])
+        raise PexError(
+            f"MLflow's store {redact(self._uri)} cannot be read: where it keeps the spans of trace "
+            f"'{info.trace_id}' does not answer: {first}"
+        )
 
 
 def _is_refusal(error: Exception) -> bool:

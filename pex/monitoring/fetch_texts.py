@@ -94,6 +94,11 @@ def _from_api(uri: str, ids: Sequence[str]) -> dict[str, TraceTexts]:
     for start in range(0, len(ids), IDS):
         found, broken = api.traces(ids[start : start + IDS])
         infos = broken | {trace_id: trace.info for trace_id, trace in found.items()}
+        for trace_id in set(ids[start : start + IDS]) - infos.keys():
+            if (info := api.info(trace_id)) is not None:  # it is there, its file could not be read
+                infos[trace_id] = info
+                if (trace := api.trace_of_file(info)) is not None:
+                    found[trace_id] = trace
         for trace_id, info in infos.items():
             raw = raw_trace("", info, found.get(trace_id), broken=trace_id in broken)
             said = [item for item in info.assessments or [] if item.valid is not False]
