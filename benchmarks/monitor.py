@@ -74,9 +74,11 @@ def main(count: int) -> None:
         whole = time.perf_counter() - begun
         print(f"read_traces: {whole:.1f} s, {whole / bare:.2f} x bare paging; the first page after "
               f"{pages[0] - begun:.2f} s; {megabytes():.0f} MB at most")  # fmt: skip
-        begun = time.perf_counter()
+        begun, busy = time.perf_counter(), time.process_time()
         found = read_traces(uri, source, state)
-        print(f"again: {time.perf_counter() - begun:.2f} s, {found.new} new")
+        busy = time.process_time() - busy
+        print(f"again: {time.perf_counter() - begun:.2f} s ({busy:.2f} s of processor time), "
+              f"{found.new} new")  # fmt: skip
         bulk_traces(uri, "shop", (row(number) for number in range(500)))
         begun = time.perf_counter()
         found = read_traces(uri, source, state)

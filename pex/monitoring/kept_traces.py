@@ -10,9 +10,10 @@ from typing import Any
 
 from pex.core.errors import PexError
 
-_FORMAT = 3
+_FORMAT = 4
 """2: the figures of inputs are of what the user said, in 1 of all that was sent.
-3: expectations are no opinions. A file of another format is read anew from MLflow."""
+3: expectations are no opinions. 4: with blocks, and the index of what wants a look.
+A file of another format is read anew from MLflow."""
 _PAGE = 10_000
 COLUMNS = (
     "trace_id", "experiment", "name", "service", "started_at", "state", "latency_s", "error_kind",
@@ -21,6 +22,10 @@ COLUMNS = (
     "output_chars", "language", "has_expected", "session", "user_digest", "tags",
 )  # fmt: skip
 OPINIONS = ("trace_id", "name", "value", "number", "source", "by", "at")
+WANTED = "(state = 'error' OR refused OR finish_reason = 'length')"
+"""What a trace has that wants a look whatever people said of it: it has an index of its own."""
+
+Blocks = Mapping[tuple[str, int | None], str]
 
 
 class KeptTraces:
@@ -29,6 +34,7 @@ class KeptTraces:
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._path = path
+        self._version: int | None = None
         try:
             self._db = sqlite3.connect(path, timeout=60, isolation_level=None)
             self._db.execute("PRAGMA journal_mode=WAL")
@@ -43,15 +49,17 @@ class KeptTraces:
         names = ", ".join(f'"{name}"' for name in COLUMNS[1:])
         about = ", ".join(f'"{name}"' for name in OPINIONS)
         with self._writing() as db:
-            for table in ("traces", "opinions"):
+            for table in ("traces", "opinions", "blocks"):
                 db.execute(f"DROP TABLE IF EXISTS {table}")
             db.execute(
                 f"CREATE TABLE traces (trace_id TEXT PRIMARY KEY, {names}, mark TEXT, odd TEXT, "
                 "kept INTEGER)"
             )
             db.execute("CREATE INDEX by_time ON traces (experiment, started_at, trace_id)")
+            db.execute(f"CREATE INDEX wanted ON traces (trace_id) WHERE {WANTED}")
             db.execute(f"CREATE TABLE opinions ({about})")
             db.execute("CREATE INDEX by_trace ON opinions (trace_id)")
+            db.execute("CREATE TABLE blocks (experiment TEXT, until INTEGER, digest TEXT)")
             db.execute(f"PRAGMA user_version = {_FORMAT}")
 
     @contextlib.contextmanager
@@ -78,6 +86,27 @@ class KeptTraces:
             query, values = query + " AND started_at <= ?", [*values, until]
         return dict(self._db.execute(query, values))
 
+    def blocks(self) -> Blocks:
+        """The digests of the blocks that were compared, by experiment and end, earliest first.
+
+        They say what is known as long as nothing is written: every change of a trace removes them.
+        """
+        self._version = self._data_version()
+        query = "SELECT experiment, until, digest FROM blocks ORDER BY experiment, until"
+        return {(row[0], row[1]): row[2] for row in self._db.execute(query)}
+
+    def remember(self, blocks: Blocks) -> None:
+        """Keep the digests of all blocks, unless another look has written since `blocks`."""
+        with self._writing() as db:
+            if self._data_version() == self._version:
+                rows = [(*key, digest) for key, digest in blocks.items()]
+                db.execute("DELETE FROM blocks")
+                db.executemany("INSERT INTO blocks VALUES (?, ?, ?)", rows)
+
+    def _data_version(self) -> int:
+        """A number that changes when another connection has written."""
+        return int(self._db.execute("PRAGMA data_version").fetchone()[0])
+
     def latest(self, experiment: str, now: int) -> int | None:
         """The start of the latest trace that is not in the future, in milliseconds."""
         query = "SELECT max(started_at) FROM traces WHERE experiment = ? AND started_at <= ?"
@@ -98,6 +127,7 @@ class KeptTraces:
         names = (*COLUMNS, "mark", "odd", "kept")
         marks = ", ".join("?" * len(names))
         with self._writing() as db:
+            db.execute("DELETE FROM blocks")
             db.executemany(
                 "DELETE FROM opinions WHERE trace_id = ?", [(r["trace_id"],) for r in rows]
             )
@@ -115,6 +145,7 @@ class KeptTraces:
         ids = [(trace_id,) for trace_id in trace_ids]
         if ids:
             with self._writing() as db:
+                db.execute("DELETE FROM blocks")
                 db.executemany("DELETE FROM opinions WHERE trace_id = ?", ids)
                 db.executemany("DELETE FROM traces WHERE trace_id = ?", ids)
 

@@ -26,9 +26,9 @@ from pex.monitoring.api_traces import ApiTraces, mark_of
 from pex.monitoring.columns import tells_language, user_digest
 from pex.monitoring.fetch_texts import TraceTexts, fetch_texts
 from pex.monitoring.frames import frames
-from pex.monitoring.kept_traces import KeptTraces
+from pex.monitoring.kept_traces import Blocks, KeptTraces
 from pex.monitoring.spec import Source
-from pex.monitoring.sql_traces import IDS, SqlTraces, is_sql
+from pex.monitoring.sql_traces import IDS, Block, SqlTraces, is_sql
 from pex.monitoring.trace_row import RawTrace, Rows
 from pex.monitoring.traces import Traces
 from pex.project.settings import Settings
@@ -177,8 +177,11 @@ def _read(uri: str, look: Look) -> list[str]:
     if is_sql(uri):
         with SqlTraces(uri) as store:
             if store.is_current():
+                known, now = look.kept.blocks(), dict[tuple[str, int | None], str]()
                 for name, number in _chosen(look.source, store.experiments()):
-                    _from_sql(uri, store, name, number, look)
+                    now |= _from_sql(uri, store, name, number, look, known)
+                if now != known:
+                    look.kept.remember(now)
                 return []
     api = ApiTraces(uri)
     for name, number in _chosen(look.source, api.experiments()):
@@ -198,27 +201,43 @@ def _chosen(source: Source, there: Mapping[str, str]) -> list[tuple[str, str]]:
     return [(name, there[name]) for name in dict.fromkeys(source.experiments)]
 
 
-def _from_sql(uri: str, store: SqlTraces, name: str, number: str, look: Look) -> None:
-    api = None
+def _from_sql(
+    uri: str, store: SqlTraces, name: str, number: str, look: Look, blocks: Blocks
+) -> dict[tuple[str, int | None], str]:
+    """Read what changed; returns the digests of the experiment's blocks."""
+    api, digests = None, {}
     if look.source.filter:
         api = ApiTraces(uri)
         api.check_filter(number, look.source.filter)
-    for after, until, block in store.blocks(number):
-        known = look.kept.marks(name, after, until)
-        changed = [key for key, (_, mark) in block.items() if known.get(key) != mark]
-        for start in range(0, len(changed), IDS):
-            page = changed[start : start + IDS]
-            matching = None
-            if api is not None and look.source.filter:
-                matching = api.matching(
-                    number, look.source.filter, block[page[0]][0], block[page[-1]][0]
-                )
-            raws = store.details(name, page)
-            for raw in raws:
-                raw.mark = block[raw.trace_id][1]
-            raws.sort(key=lambda raw: raw.started_ms)
-            look.put(raws, matching, set(known))
-        look.kept.drop(known.keys() - block.keys())
+    ends = [end for experiment, end in blocks if experiment == name and end is not None]
+    for block in store.blocks(number, ends):
+        digest = block.digest()
+        if block.rows or block.until is None:  # else the next look joins it with the next block
+            digests[name, block.until] = digest
+        if digest != blocks.get((name, block.until)):
+            _compare(block, store, name, number, look, api)
+    return digests
+
+
+def _compare(
+    block: Block, store: SqlTraces, name: str, number: str, look: Look, api: ApiTraces | None
+) -> None:
+    """Read the traces of a block that changed, and forget those that are gone."""
+    known, marks = look.kept.marks(name, block.after, block.until), block.marks()
+    changed = [key for key, (_, mark) in marks.items() if known.get(key) != mark]
+    for start in range(0, len(changed), IDS):
+        page = changed[start : start + IDS]
+        matching = None
+        if api is not None and look.source.filter:
+            matching = api.matching(
+                number, look.source.filter, marks[page[0]][0], marks[page[-1]][0]
+            )
+        raws = store.details(name, page)
+        for raw in raws:
+            raw.mark = marks[raw.trace_id][1]
+        raws.sort(key=lambda raw: raw.started_ms)
+        look.put(raws, matching, set(known))
+    look.kept.drop(known.keys() - marks.keys())
 
 
 def _from_api(api: ApiTraces, name: str, number: str, look: Look) -> None:

@@ -14,14 +14,12 @@ from typing import NamedTuple
 
 import orjson
 
-from pex.monitoring.kept_traces import KeptTraces, limits
-from pex.monitoring.traces import ERROR
+from pex.monitoring.kept_traces import WANTED, KeptTraces, limits
 
 TRIAGE = "pex.triage"
 """The name of the assessments that are a decision here, and of the tag."""
 _LOW_SHARE = 0.4
 """On another scale, feedback at or below this share of the highest seen is negative: 2 of 5."""
-_CUT_OFF = "length"
 _LATEST = datetime.datetime.max.replace(tzinfo=datetime.UTC)
 
 _SAID = (
@@ -34,13 +32,16 @@ SELECT DISTINCT said.trace_id, said.name FROM said JOIN tops ON tops.name = said
 WHERE said.number <= CASE WHEN tops.top > 1 THEN ? * tops.top ELSE 0 END
 ORDER BY said.name
 """
-_WORST = """
+_WORST = f"""
+WITH negative AS MATERIALIZED (SELECT value AS trace_id FROM json_each(?))
 SELECT trace_id, started_at, prompt, prompt_version, user_digest, error_kind,
-    coalesce(state = ?, 0) AS error,
-    trace_id IN (SELECT value FROM json_each(?)) AS negative,
+    coalesce(state = 'error', 0) AS error,
+    trace_id IN negative AS negative,
     coalesce(refused, 0) AS refusal,
-    coalesce(finish_reason = ?, 0) AS cut_off
-FROM traces WHERE kept = 1{limit} AND (error OR negative OR refusal OR cut_off)
+    coalesce(finish_reason = 'length', 0) AS cut_off
+FROM traces
+WHERE trace_id IN (SELECT trace_id FROM traces WHERE {WANTED} UNION SELECT trace_id FROM negative)
+    AND kept = 1{{limit}}
 ORDER BY error * 8 + negative * 4 + refusal * 2 + cut_off DESC, started_at DESC, trace_id
 """
 _OPINIONS = """
@@ -143,9 +144,7 @@ def worst(kept: KeptTraces, first: int | None = None, last: int | None = None) -
     negative: dict[str, str] = {}
     for trace_id, name in kept.select(_NEGATIVE.format(limit=limit), [*values, TRIAGE, _LOW_SHARE]):
         negative[trace_id] = f"{negative[trace_id]}, {name}" if trace_id in negative else name
-    found = kept.select(
-        _WORST.format(limit=limit), [ERROR, orjson.dumps([*negative]).decode(), _CUT_OFF, *values]
-    )
+    found = kept.select(_WORST.format(limit=limit), [orjson.dumps([*negative]).decode(), *values])
     rows = {row[0]: Wanted._make(row) for row in found}
     opinions: dict[str, list[Opinion]] = {}
     for trace_id, *rest in kept.select(_OPINIONS, [orjson.dumps([*rows]).decode()]):

@@ -344,8 +344,11 @@ def test_opening_does_not_ask_mlflow_for_what_was_decided(shop, uri, monkeypatch
     for name in ("search_traces", "get_trace_info", "batch_get_traces"):
         monkeypatch.setattr(SqlAlchemyStore, name, none)
     counted = []
-    real = SqlTraces._rows
-    monkeypatch.setattr(SqlTraces, "_rows", lambda self, q: counted.append(q) or real(self, q))
+    for name in ("_rows", "_tuples"):
+        real = getattr(SqlTraces, name)
+        monkeypatch.setattr(
+            SqlTraces, name, lambda self, q, real=real: counted.append(q) or real(self, q)
+        )
     queue = queue_of(shop)
     assert len(queue) == 4
     assert len(counted) < 10  # it does not grow with the traces
