@@ -40,7 +40,8 @@ def main(count: int) -> None:
             opened, busy = time.perf_counter(), time.process_time() - busy
             shown = len(queue.items)
             print(f"{what}: opened in {opened - begun:.2f} s ({busy:.2f} s of processor time), "
-                  f"{len(queue):,} wait; the first {shown} after {time.perf_counter() - begun:.2f} s")  # fmt: skip
+                  f"{len(queue):,} wait; the first {shown} after "
+                  f"{time.perf_counter() - begun:.2f} s")  # fmt: skip
         begun = time.perf_counter()
         item = queue.next()
         assert item is not None
