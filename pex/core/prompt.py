@@ -208,13 +208,12 @@ class Prompt:
         filled = {**self.defaults, **values}
         where = f"prompt '{self.name}'"
         turns = self.turns(values)
-        messages = [*self.messages[:-1], {"role": "user", "content": turns[0]}] if turns else []
-        return [
-            message
-            if turns and number == len(self.messages)
-            else {**message, "content": render_content(message, filled, where)}
-            for number, message in enumerate(messages or self.messages, 1)
+        own: tuple[Message, ...] = self.__dict__["messages"]  # the attribute makes an object
+        messages = [
+            {**message, "content": render_content(message, filled, where)}
+            for message in (own[:-1] if turns else own)
         ]
+        return [*messages, {"role": "user", "content": turns[0]}] if turns else messages
 
     def render_with_images(self, values: Mapping[str, Any], folder: Path) -> list[Message]:
         """The messages with `values` filled in and image files embedded as data.
@@ -226,8 +225,11 @@ class Prompt:
         Raises:
             PexError: a variable has no value, or an image cannot be sent.
         """
+        messages = self.render(values)
+        if not any(isinstance(message["content"], list) for message in messages):
+            return messages
         whose = f"the project of the prompt '{self.name}'"
-        return with_files(self.render(values), folder, self.templates, self.home, whose)
+        return with_files(messages, folder, self.templates, self.home, whose)
 
     def openai(
         self,
@@ -280,11 +282,13 @@ class Prompt:
         Raises:
             PexError: the list has items that are not strings.
         """
-        last = self.messages[-1]
+        last = self.__dict__["messages"][-1]
         content = last["content"]
-        name = template.only_variable(content) if isinstance(content, str) else None
+        if last["role"] != "user" or not isinstance(content, str):
+            return []
+        name = template.only_variable(content)
         value = {**self.defaults, **values}.get(name) if name else None
-        if last["role"] != "user" or not isinstance(value, list) or not value:
+        if not isinstance(value, list) or not value:
             return []
         for turn in value:
             if not isinstance(turn, str):

@@ -231,20 +231,18 @@ def _divide(
     filled: collections.Counter[str],
 ) -> None:
     """Give each unit of a stratum, in the order of their hashes, to the set that lacks most."""
-    here = collections.Counter[str]()
-    done = 0
+    names = list(shares)
+    here = dict.fromkeys(names, 0)
+    done, total = 0, sum(filled.values())
     for unit in sorted(chosen, key=_hash):
         size = len(units[unit])
         done += size
-        total = sum(filled.values()) + size
-
-        def lacks(name: str, done: int = done, total: int = total) -> tuple[float, float]:
-            return (
-                round(shares[name] * done - here[name], 9),
-                round(shares[name] * total - filled[name], 9),
-            )
-
-        name = max(shares, key=lacks)
+        total += size
+        lacks = [
+            (round(share * done - here[name], 9), round(share * total - filled[name], 9))
+            for name, share in shares.items()
+        ]
+        name = names[lacks.index(max(lacks))]
         sets[unit] = name
         here[name] += size
         filled[name] += size

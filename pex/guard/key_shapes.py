@@ -14,7 +14,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 MASK = "[redacted]"
 
@@ -73,6 +73,12 @@ KEY_MARKS = (
     "sntryu_", "glsa_", "glc_", "phc_", "phx_", "sq0", "AGE-SECRET-KEY-", "eyJ",
 )  # fmt: skip
 """One of these is in every key with a prefix; a test compares them with the list above."""
+_SIGNS = ("_", "-", ".", "A", "")
+_MARKS_BY_SIGN = {
+    sign: [mark for mark in KEY_MARKS if next(one for one in _SIGNS if one in mark) == sign]
+    for sign in _SIGNS
+}
+"""The same by the first of these characters that they have: without it there is none of them."""
 _KEY = re.compile(rf"(?<![A-Za-z0-9_])(?:{'|'.join(_PREFIXED)})(?![A-Za-z0-9])")
 _SK = re.compile(r"(?<![A-Za-z0-9_])(?:sk|pk)-[A-Za-z0-9_*-]{12,400}")
 """OpenAI, Anthropic, DeepSeek, OpenRouter, Langfuse …; also keys shown with a masked middle."""
@@ -109,7 +115,6 @@ _MARKS = {
     _HOOK: ("://",),
     _QUERY: ("=",),
     _SK: ("sk-", "pk-"),
-    _KEY: KEY_MARKS,
     _BOT: (":",),
     _AUTHORIZATION: ("authorization",),
     _SCHEME: ("bearer", "basic"),
@@ -133,7 +138,7 @@ _MARKS = {
         "bearer",
     ),
 }
-"""Every match contains one of these, in lower case but for `_KEY`: most texts have none."""
+"""Every match contains one of these, in lower case: most texts have none."""
 
 _SECRETS = frozenset(
     ("token", "secret", "password", "passwd", "passphrase", "pwd", "pw", "apikey", "accesskey",
@@ -216,15 +221,11 @@ def find_shapes(text: str) -> Iterator[tuple[str, int, int]]:
     """
     low = text.lower()
     for kind, pattern, replacement in _shapes():
-        if pattern is _BOT and not _LONG_NUMBER.search(text):
-            continue
         if pattern is _ASSIGNED and "=" not in text and ":" not in text:
             continue  # its words are in many texts, assignments are not
-        place = text if pattern is _KEY else low
-        for mark in _MARKS[pattern]:  # any() with a generator takes three times as long
-            if mark in place:
-                break
-        else:
+        if not (_has_key_mark(text) if pattern is _KEY else _has_mark(low, _MARKS[pattern])):
+            continue
+        if pattern is _BOT and not _LONG_NUMBER.search(text):
             continue
         for found in pattern.finditer(text):
             masked = (
@@ -233,6 +234,17 @@ def find_shapes(text: str) -> Iterator[tuple[str, int, int]]:
             if masked != found[0]:
                 head, _, tail = masked.partition(MASK)
                 yield kind, found.start() + len(head), found.end() - len(tail)
+
+
+def _has_key_mark(text: str) -> bool:
+    return any(sign in text and _has_mark(text, marks) for sign, marks in _MARKS_BY_SIGN.items())
+
+
+def _has_mark(text: str, marks: Sequence[str]) -> bool:
+    for mark in marks:  # noqa: SIM110 - any() with a generator takes three times as long
+        if mark in text:
+            return True
+    return False
 
 
 def _shapes() -> tuple[tuple[str, re.Pattern[str], str | Callable[[re.Match[str]], str]], ...]:

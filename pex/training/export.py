@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import collections
 import contextlib
 import dataclasses
 import gc
 import hashlib
-import itertools
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,21 +14,18 @@ from typing import Any
 
 import orjson
 
-from pex.core.canonical_json import json_text
 from pex.core.case import Case
 from pex.core.errors import PexError
 from pex.core.splits import divide_cases
-from pex.core.text import value_text
 from pex.core.values import to_json_value
 from pex.project.settings import load_settings
-from pex.training.alike import SeenTexts
 from pex.training.card import card_text
 from pex.training.choice import Choice, choice_of
+from pex.training.chosen import chosen_picks
 from pex.training.clean_rows import RowCleaner
-from pex.training.example import Example, Pick, UnfitError, case_text
+from pex.training.example import Example, Pick, UnfitError
 from pex.training.finding import Finding
 from pex.training.formats import Format
-from pex.training.held_out import GATED, HOW_TO_MARK, HeldOut, held_out_cases
 from pex.training.lora_kit import put_kit
 from pex.training.material import Material, material_of
 from pex.training.output_files import OutputFiles
@@ -39,7 +34,6 @@ from pex.training.validate import FileCheck
 from pex.training.writers import WRITERS
 
 MANIFEST, CARD, ROWS = "export.json", "README.md", "rows.jsonl"
-_CHUNK = 512
 _NOT_NAMED = "not stated"
 
 
@@ -141,7 +135,7 @@ def _exported(
     left_out = LeftOut()
     material = material_of(what, choice.sources, choice.options, left_out)
     cleaner = RowCleaner(choice.personal, choice.keep)
-    chosen = _chosen(material, cleaner, left_out)
+    chosen = chosen_picks(material, left_out, cleaner)
     part = folder.absolute().with_name(f".{folder.name}.part-{os.getpid()}")
     part.mkdir(parents=True)
     try:
@@ -191,67 +185,6 @@ def _put_in_place(part: Path, folder: Path) -> None:
             old.rename(folder)
         raise PexError(f"{folder}: cannot be written: {error.strerror}") from None
     shutil.rmtree(old, ignore_errors=True)
-
-
-def _chosen(material: Material, cleaner: RowCleaner, left_out: LeftOut) -> list[Pick]:
-    """The picks without held-out cases and duplicates."""
-    known = held_out_cases(material.project, material.uri, material.read)
-    held = HeldOut([*known, *material.held_out])
-    kept: list[Pick] = []
-    gated: set[str] = set()
-    seen, answered = set[bytes](), dict[bytes, bytes]()
-    # A good and a bad answer to a case can be much alike: each label has texts of its own.
-    alike: dict[bool | None, SeenTexts] = collections.defaultdict(SeenTexts)
-    picks = iter(material.picks)
-    while chunk := list(itertools.islice(picks, _CHUNK)):
-        texts = [case_text(pick.case) for pick in chunk]
-        wholes = [_pick_text(pick, text) for pick, text in zip(chunk, texts, strict=True)]
-        ready = alike[None].ready(wholes)  # the same for each label
-        matches = held.find(texts)
-        for pick, text, whole, one, match in zip(chunk, texts, wholes, ready, matches, strict=True):
-            if match is not None:
-                if match.why == GATED:
-                    gated.add(match.experiment)
-                how = "" if match.likeness == 1 else ", reworded"
-                left_out[f"held out: {_why(match.why)} of {match.experiment}{how}"] += 1
-                continue
-            inputs = _hash(text)
-            key = _hash(json_text([text, pick.answer, pick.rejected, pick.label]))
-            alone = pick.rejected is None and pick.label is None
-            if key in seen:
-                left_out["a duplicate"] += 1
-            elif alone and answered.setdefault(inputs, key) != key:
-                left_out["the same inputs with another answer"] += 1
-            elif alike[pick.label].add(one) is not None:
-                left_out["a near-duplicate of an earlier row"] += 1
-            else:
-                seen.add(key)
-                cleaner.reserve(whole)
-                kept.append(pick)
-    if not kept:
-        reasons = "; ".join(f"{why}: {count:,}" for why, count in left_out.items())
-        raise PexError(
-            f"nothing is left to export ({reasons or 'there are no cases'})",
-            hint=HOW_TO_MARK if gated else None,
-        )
-    return kept
-
-
-def _why(reason: str) -> str:
-    return "cases test (a gate, no splits)" if reason == GATED else f"split '{reason}'"
-
-
-def _hash(text: str) -> bytes:
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
-
-
-def _pick_text(pick: Pick, text: str) -> str:
-    parts = [text, *(value_text(_said(m)) for m in (pick.answer, pick.rejected) if m)]
-    return "\n".join(parts)
-
-
-def _said(message: Any) -> Any:
-    return message.get("tool_calls") or message.get("content") or ""
 
 
 class _Writing:

@@ -15,6 +15,7 @@ from pex.training.arrow_shapes import ArrowShapes
 from pex.training.check_row import check_row
 from pex.training.finding import Finding, Findings, Level
 from pex.training.formats import FORMATS, KEYS, OPENAI, Format, check_format, format_of
+from pex.training.plain_rows import is_plain
 from pex.training.read_rows import rows
 
 FEWEST_ROWS = 10
@@ -108,6 +109,7 @@ class FileCheck:
         self._seen = array.array("Q")
         self._lines = array.array("Q")
         self._count = 0
+        self._plain_seen = False
 
     def run(self) -> list[Finding]:
         """Read the file once."""
@@ -150,15 +152,22 @@ class FileCheck:
                     "write each row as one line, without the brackets and commas between rows",
                 )  # fmt: skip
 
+        plain = is_plain(row, self._format)
+        if not plain:
+            self._check(line, row, self._format)
+        if isinstance(row, Mapping):
+            # A second plain row has the shape of the first.
+            if self._format not in OPENAI and not (plain and self._plain_seen):
+                self._shapes.see(line, row, self._findings)
+                self._plain_seen = self._plain_seen or plain
+            self._remember(line, row)
+        return True
+
+    def _check(self, line: int, row: Any, format_name: Format) -> None:
         def add(kind: str, field: str, message: str, fix: str, level: Level = "error") -> None:
             self._findings.add(kind, line, field, message, fix, level)
 
-        check_row(row, self._format, add)
-        if isinstance(row, Mapping):
-            if self._format not in OPENAI:
-                self._shapes.see(line, row, self._findings)
-            self._remember(line, row)
-        return True
+        check_row(row, format_name, add)
 
     def _is_list(self) -> bool:
         with self._path.open("rb") as file:
