@@ -11,6 +11,7 @@ from filelock import FileLock
 
 from pex.cases.add_columns import add_columns
 from pex.cases.file import add, check_editable, write
+from pex.cases.forget_rows import without_rows
 from pex.core.canonical_json import digest
 from pex.core.case import Case
 from pex.core.case_files import rows_of
@@ -93,10 +94,14 @@ class Files:
     def add_case(
         self, inputs: Mapping[str, Any], expected: Any, origin: Provenance
     ) -> tuple[Case, Change | None]:
-        """Append a case; one that this trace has made before is left, without a change.
+        """Append a case.
+
+        A row of this trace that is there already is from a decision that was cut short, by a kill
+        for instance: it stays as it is, without a change, or is replaced if the answer is another.
 
         Raises:
-            PexError: the file cannot hold it, or has another case with these inputs.
+            PexError: the file cannot hold it, or has another case with these inputs or of this
+                trace.
         """
         path = self.cases_path
         check_editable(path)
@@ -108,16 +113,22 @@ class Files:
             roles = roles_of(names, self._columns, path.name)
             case_id = f"t-{digest(origin.trace)}" if "id" in roles else digest(dict(inputs))
             case = Case(case_id, dict(inputs), expected, provenance=origin)
-            for other in there:
+            base = data
+            for number, other in enumerate(there):
                 same_trace = other.provenance and other.provenance.trace == origin.trace
-                if same_trace and (other.inputs, other.expected) == (case.inputs, expected):
-                    return other, None
-                if other.id == case_id or other.inputs == case.inputs:
+                if same_trace and other.inputs == case.inputs:
+                    if other.expected == expected:
+                        return other, None
+                    base = without_rows(data, path, {number}, self._reading)
+                elif same_trace or other.id == case_id or other.inputs == case.inputs:
+                    which = (
+                        "of this trace, with other inputs" if same_trace else "with these inputs"
+                    )
                     raise PexError(
-                        f"{path.name} already has a case with these inputs: '{other.id}'",
+                        f"{path.name} already has a case {which}: '{other.id}'",
                         hint=f"link the trace to it: known('{other.id}'), or change that row",
                     )
-            base = add_columns(data, path, list(origin.row()), self._reading)
+            base = add_columns(base, path, list(origin.row()), self._reading)
             after = add(base, path, self._columns, case, self._reading)
             write(path, after, seen)
             return case, Change(path, data, base, after)

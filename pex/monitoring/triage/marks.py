@@ -171,9 +171,10 @@ class Marks:
                 )  # fmt: skip
                 for trace in page:
                     said = decisions(trace.info)
-                    found[trace.info.trace_id] = [
-                        (str(item.source.source_id), str(item.value)) for item in said
-                    ]
+                    if said:  # a kill may have left the tag alone
+                        found[trace.info.trace_id] = [
+                            (str(item.source.source_id), str(item.value)) for item in said
+                        ]
                 token = page.token
                 if not token:
                     break

@@ -3,11 +3,14 @@
 import contextlib
 import datetime
 import json
+import os
 import shutil
+import signal
 import sqlite3
 
 import pytest
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+from mlflow.tracing.client import TracingClient
 
 import pex
 from pex.core.cases import load_cases
@@ -300,6 +303,43 @@ def test_a_lost_answer_does_not_stand_in_the_way_of_a_repetition(shop, uri, monk
     queue.case("tr-no", "In Bern.")
     assert path.read_text().count("In Bern.") == 1
     assert len(said(uri, "tr-no")) == 1
+
+
+@pytest.mark.parametrize("head", ["question,expected", "case_id,question,expected"])
+def test_a_kill_between_the_row_and_its_mark_leaves_one_row_when_it_is_decided_again(
+    shop, uri, head
+):
+    path = shop / "cases.csv"
+    path.write_text(f"{head}\n{'c1,' if 'id' in head else ''}Is it red?,no\n")
+
+    def kill(*_, **__):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    queue, child = queue_of(shop), os.fork()
+    if not child:
+        TracingClient.log_assessment = kill
+        try:
+            queue.case("tr-no", "In Bern.", "lost")
+        finally:
+            os._exit(0)  # it does not come so far
+    assert os.waitpid(child, 0)[1] == signal.SIGKILL
+    killed = path.read_bytes()
+    assert b"tr-no" in killed
+    assert said(uri, "tr-no") == []
+    assert Marks(uri, "reader").decided(["app"]) == {}  # the tag alone is no decision
+
+    queue = queue_of(shop)
+    with pytest.raises(PexError, match="already has a case of this trace, with other inputs"):
+        queue.case("tr-no", "In Bern.", inputs={"question": "Where?"})
+    assert queue.case("tr-no", "In Bern.").about == load_cases(path)[-1].id
+    assert path.read_bytes() == killed
+    assert said(uri, "tr-no") == [("case", "Ada", None)]
+    queue.undo()
+    # With another answer, it is the one of now that counts.
+    queue_of(shop, who="Bob").case("tr-no", "In Basel.")
+    red, case = load_cases(path)
+    assert (red.expected, case.expected, case.provenance.accepted_by) == ("no", "In Basel.", "Bob")
+    assert path.read_text().count("tr-no") == 1
 
 
 def test_a_failure_between_traces_that_are_alike_keeps_those_that_are_decided(shop, uri):
