@@ -26,9 +26,12 @@ def main() -> None:
     wrong = sum(bool(hide_personal(text).found) for text in alikes)
     print(f"found      {hidden} of {len(data)} = {hidden / len(data):.1%}")
     print(f"mistaken   {wrong} of {len(alikes)} look-alikes = {wrong / len(alikes):.1%}")
+    # No number comes twice.
+    many = [text for seed in range(20) for text, _ in personal_set(seed)]
+    others = [text for seed in range(5) for text in look_alike_set(seed)]
     filler = "The parcel came late and the box was open, order 4711-0815 of 2026-11-30, 12.50 EUR. "
-    chat = "".join(filler * 5 + text + " " for text, _ in data) * 3
-    dense = " ".join(text for text, _ in data) * 20 + " ".join(alikes) * 5
+    chat = "".join(filler * 5 + text + " " for text in many[:1200])
+    dense = " ".join(many + others)
     for label, text, names in (
         ("conversation", chat, []),
         ("conversation, names", chat, NAMES),

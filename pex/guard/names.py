@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import itertools
+import re
 import unicodedata
 from collections.abc import Iterable, Iterator
 from typing import Any, Protocol
@@ -10,6 +12,7 @@ from typing import Any, Protocol
 import regex  # type: ignore[import-untyped]
 
 _WORD = regex.compile(r"[\p{L}\p{M}\p{N}]+")
+_ASCII_WORD = re.compile(r"[a-z0-9]+")
 _BETWEEN = regex.compile(r"[\s.,'’-]{1,3}")
 _NO_SPACES = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]")
 """Letters of scripts that put no space between words."""
@@ -56,25 +59,34 @@ class NameList:
             yield from (match.span() for match in self._joined.finditer(text))
         if not self._by_first:
             return
-        words = [(match.start(), match.end()) for match in _WORD.finditer(text)]
-        at = 0
-        while at < len(words):
-            start, end = words[at]
-            for rest in self._by_first.get(folded(text[start:end]), ()):
-                if self._goes_on(text, words, at, rest):
-                    yield start, words[at + len(rest)][1]
-                    at += len(rest)
+        words = _folded_words(text)
+        hits = [at for at, word in enumerate(words) if word in self._by_first]
+        if not hits:
+            return
+        places = [match.span() for match in _WORD.finditer(text)]
+        end = 0
+        for at in hits:
+            if at < end:
+                continue
+            for rest in self._by_first[words[at]]:
+                end = at + 1 + len(rest)
+                if words[at + 1 : end] == rest and _go_on(text, places[at:end]):
+                    yield places[at][0], places[end - 1][1]
                     break
-            at += 1
+            else:
+                end = at + 1
 
-    @staticmethod
-    def _goes_on(text: str, words: list[tuple[int, int]], at: int, rest: list[str]) -> bool:
-        for place, word in enumerate(rest, at + 1):
-            if place >= len(words) or folded(text[slice(*words[place])]) != word:
-                return False
-            if not _BETWEEN.fullmatch(text, words[place - 1][1], words[place][0]):
-                return False
-        return True
+
+def _go_on(text: str, places: list[tuple[int, int]]) -> bool:
+    """Whether only what stands within a name is between the words."""
+    pairs = itertools.pairwise(places)
+    return all(_BETWEEN.fullmatch(text, one[1], two[0]) for one, two in pairs)
+
+
+def _folded_words(text: str) -> list[str]:
+    if text.isascii():
+        return _ASCII_WORD.findall(text.lower())
+    return [word.lower() if word.isascii() else folded(word) for word in _WORD.findall(text)]
 
 
 def folded(text: str) -> str:

@@ -25,10 +25,15 @@ _EXAMPLE = re.compile(r"@(?:[\w-]+\.){0,5}(?:example(?:\.\w+)?|test|invalid|loca
 # One may begin within what looks like another, so each place is looked at for itself.
 _IBAN = re.compile(r"(?<![^\W_])(?=([A-Za-z]{2}[0-9]{2}[A-Za-z0-9 ]{11,40}))")
 _CARD = re.compile(r"(?<![\w.,-])\d(?:[ -]?\d){12,18}(?![\w-]|[.,]\d)")
+_THIRTEEN_DIGITS = re.compile(r"\d(?:[ -]?\d){12,}")
+"""So many has a card number at least, in a text most of whose numbers are shorter."""
 _TELEPHONE = re.compile(
     r"(?<![\w.+-])(?P<plus>\+|00)?+"
     r"(?P<rest>\(?\d{1,5}+\)?(?:[ ./-]{0,2}\(?\d{1,6}+\)?){1,7})(?!\w|[.,-]\d)"
 )
+_SEVEN_DIGITS = re.compile(r"\d(?:[ ()./-]{0,4}\d){6,}")
+"""So many has a telephone number at least, and no more characters are between two of them."""
+_NO_DIGIT = re.compile(r"\D")
 _BEFORE = re.compile(
     r"\b(?:tel(?:e(?:ph|f)on[eo]?)?|(?:tele|cell|smart)?phone|mobile|cell|fax|call|ring|whatsapp|"
     r"handy|mobil|portable|rufnummer|téléphone|teléfono|móvil)(?:nummer| number| phone)?"
@@ -55,6 +60,8 @@ _NO_TELEPHONE = re.compile(
     r"\d\.\d+$|(?!\d\d\.\d\d\.\d\d\.\d\d$)(?:\d{1,3}\.){3}\d{1,3}$"
 )
 """A date, a span of years, a decimal number, an address in a network."""
+_AS_NUMBERS = {code: str(code - 55) for code in range(ord("A"), ord("Z") + 1)}
+"""Of the letters in an IBAN: A is 10."""
 _IBAN_LENGTHS = {
     "AD": 24, "AE": 23, "AL": 28, "AT": 20, "AZ": 28, "BA": 20, "BE": 16, "BG": 22, "BH": 22,
     "BR": 29, "CH": 21, "CR": 22, "CY": 28, "CZ": 24, "DE": 22, "DK": 18, "DO": 28, "EE": 20,
@@ -121,9 +128,16 @@ def with_plain_spaces(text: str) -> str:
 
 
 def _emails(text: str, examples: bool) -> Iterator[tuple[int, int]]:
-    for match in _EMAIL.finditer(text):
-        if examples or not _EXAMPLE.search(match[0]):
-            yield match.span()
+    done = 0
+    at = text.find("@")
+    while at >= 0:
+        # An address has one @, and no more than this on either side of it.
+        match = _EMAIL.search(text, max(done, at - 64), at + 350)
+        if match and text.find("@", match.start()) == at:
+            done = match.end()
+            if examples or not _EXAMPLE.search(match[0]):
+                yield match.span()
+        at = text.find("@", at + 1)
 
 
 def _ibans(text: str) -> Iterator[tuple[int, int]]:
@@ -131,10 +145,10 @@ def _ibans(text: str) -> Iterator[tuple[int, int]]:
         length = _IBAN_LENGTHS.get(match[1][:2].upper())
         if length is None:
             continue
-        start = end = match.start()
-        letters = ""
-        while len(letters) < length and end < match.end(1):
-            letters += text[end].strip()
+        start = match.start()
+        letters = match[1].replace(" ", "")[:length]
+        end = start + len(letters)
+        while len(text[start:end].replace(" ", "")) < len(letters):
             end += 1
         whole = end == len(text) or not text[end].isalnum()
         # In small letters words look like it too: only the usual groups of four then.
@@ -149,18 +163,22 @@ def _in_fours(letters: str) -> str:
 
 def _mod97(letters: str) -> bool:
     moved = letters[4:] + letters[:4]
-    return int("".join(str(int(letter, 36)) for letter in moved)) % 97 == 1
+    return int(moved.upper().translate(_AS_NUMBERS)) % 97 == 1
 
 
 def _cards(text: str) -> Iterator[tuple[int, int]]:
     at = 0
-    while match := _CARD.search(text, at):
-        at = match.end()
-        for part in _beginnings(match[0]):  # a check number or a date may stand behind it
-            if _is_card(part):
-                at = match.start() + len(part)
-                yield match.start(), at
+    for digits in _THIRTEEN_DIGITS.finditer(text):
+        at = max(at, digits.start())
+        while match := _CARD.search(text, at, digits.end() + 2):
+            if match.start() >= digits.end():
                 break
+            at = match.end()
+            for part in _beginnings(match[0]):  # a check number or a date may stand behind it
+                if _is_card(part):
+                    at = match.start() + len(part)
+                    yield match.start(), at
+                    break
 
 
 def _beginnings(text: str) -> Iterator[str]:
@@ -171,15 +189,13 @@ def _beginnings(text: str) -> Iterator[str]:
 
 
 def _is_card(text: str) -> bool:
-    digits = re.sub(r"\D", "", text)
+    digits = _NO_DIGIT.sub("", text)
     if len(digits) < 13 or digits[0] not in "23456" or len(set(digits)) == 1:
         return False
     if not _grouped_like_a_card(text):
         return False
-    total = 0
-    for place, digit in enumerate(reversed(digits)):
-        number = int(digit) * (2 if place % 2 else 1)
-        total += number - 9 if number > 9 else number
+    doubled = [2 * int(digit) for digit in digits[-2::-2]]
+    total = sum(map(int, digits[-1::-2])) + sum(doubled) - 9 * sum(n > 9 for n in doubled)
     return total % 10 == 0
 
 
@@ -192,23 +208,36 @@ def _grouped_like_a_card(text: str) -> bool:
 
 def _telephones(text: str) -> Iterator[tuple[int, int]]:
     at = 0
-    while match := _TELEPHONE.search(text, at):
-        start, at = match.start(), match.end()
-        if sum(map(str.isdigit, match[0])) < 7:  # most numbers in a text are short
-            continue
-        before = text[max(0, start - 40) : start]
-        plus, said = match["plus"] or "", bool(_BEFORE.search(before))
-        numbered = bool(_NUMBERED.search(before))
-        for part in _beginnings(_NEXT.split(match[0], maxsplit=1)[0]):
-            digits = re.sub(r"\D", "", part[len(plus) :])
-            if not 7 <= len(digits) <= 15:
-                continue
-            end = start + len(part)
-            shaped = not numbered and _is_shaped(text, start, end)
-            if _is_dialled(plus, digits, part) or (said and _may_be_told(part)) or shaped:
-                at = end
-                yield start, end
+    for digits in _SEVEN_DIGITS.finditer(text):  # most numbers in a text are shorter
+        at = max(at, digits.start() - 2)
+        # Three characters behind the digits are all that the pattern looks at.
+        while match := _TELEPHONE.search(text, at, digits.end() + 3):
+            if match.start() >= digits.end():
                 break
+            at = match.end()
+            end = _end_of_number(text, match)
+            if end is not None:
+                yield match.start(), end
+                at = end
+
+
+def _end_of_number(text: str, match: re.Match[str]) -> int | None:
+    """Where a telephone number ends that begins like the match; None if there is none."""
+    start, plus = match.start(), match["plus"] or ""
+    if len(_NO_DIGIT.sub("", match[0])) < 7:
+        return None
+    for part in _beginnings(_NEXT.split(match[0], maxsplit=1)[0]):
+        digits = _NO_DIGIT.sub("", part[len(plus) :])
+        if not 7 <= len(digits) <= 15:
+            continue
+        end = start + len(part)
+        if (
+            _is_dialled(plus, digits, part)
+            or (_is_shaped(text, start, end) and not is_numbered(text, start))
+            or (not is_date(part) and is_told(text, start))
+        ):
+            return end
+    return None
 
 
 def _is_dialled(plus: str, digits: str, text: str) -> bool:
@@ -232,10 +261,6 @@ def is_numbered(text: str, start: int) -> bool:
 def is_date(text: str) -> bool:
     """Whether digits are a date, a span of years, a decimal number or a network's address."""
     return bool(_NO_TELEPHONE.match(text))
-
-
-def _may_be_told(text: str) -> bool:
-    return not _NO_TELEPHONE.match(text)
 
 
 def _is_shaped(text: str, start: int, end: int) -> bool:

@@ -173,7 +173,7 @@ def hide_in(
     for text in _strings(value):
         known.reserve(text)
     found: list[str] = []
-    hidden = _Hiding(rules, finder, known, found).value(value)
+    hidden = _Hiding(rules, finder, known, found, telephone.Plans(rules.regions)).value(value)
     return HiddenValue(hidden, tuple(found))
 
 
@@ -187,9 +187,9 @@ class _Rules:
     patterns: tuple[re.Pattern[str], ...]
     regions: tuple[str, ...]
 
-    def keeps(self, kind: str, part: str) -> bool:
+    def keeps(self, kind: str, part: str, plans: telephone.Plans) -> bool:
         if self.values and not self.values.isdisjoint(
-            (folded(part.strip()), self.normal(kind, part))
+            (folded(part.strip()), self.normal(kind, part, plans))
         ):
             return True
         if kind == EMAIL and self.domains:
@@ -198,10 +198,10 @@ class _Rules:
                 return True
         return any(pattern.fullmatch(part) for pattern in self.patterns)
 
-    def normal(self, kind: str, part: str) -> str:
+    def normal(self, kind: str, part: str, plans: telephone.Plans) -> str:
         """One way to write a value, so that the same one gets the same number."""
         if kind == TELEPHONE:
-            return telephone.same_number(part, self.regions)
+            return plans.same_number(part)
         if kind in (IBAN, CARD):
             return re.sub(r"[\W_]", "", part).upper()
         return " ".join(re.findall(r"[^\s,]+", folded(part)))
@@ -210,6 +210,7 @@ class _Rules:
 @functools.lru_cache(maxsize=16)
 def _rules(names: tuple[str, ...], keep: tuple[str, ...], regions: tuple[str, ...]) -> _Rules:
     regions = telephone.check_regions(regions)
+    plans = telephone.Plans(regions)
     values: set[str] = set()
     patterns = []
     for rule in keep:
@@ -217,7 +218,7 @@ def _rules(names: tuple[str, ...], keep: tuple[str, ...], regions: tuple[str, ..
             values.add(folded(rule.strip()))
             values.add(re.sub(r"[\W_]", "", rule).upper())  # of an IBAN or a card
             if re.match(r"[+(\d]", rule.strip()):
-                values.add(telephone.same_number(rule.strip(), regions))
+                values.add(plans.same_number(rule.strip()))
             continue
         try:
             patterns.append(re.compile(rule.removeprefix(_REGEX)))
@@ -238,6 +239,7 @@ class _Hiding:
     finder: NameFinder | None
     known: Placeholders
     found: list[str]
+    plans: telephone.Plans
 
     def value(self, value: Any, key: str = "") -> Any:
         if isinstance(value, str):
@@ -286,7 +288,7 @@ class _Hiding:
             if start < len(before):
                 continue
             part = whole[start:stop]
-            placeholder = self.known.of(kind, self.rules.normal(kind, part))
+            placeholder = self.known.of(kind, self.rules.normal(kind, part, self.plans))
             self.found.append(placeholder)
             parts += [whole[end:start], placeholder]
             end = stop
@@ -300,19 +302,18 @@ class _Hiding:
             if start >= end or 1 in taken[start:end]:
                 continue
             taken[start:end] = b"\x01" * (end - start)
-            if not self.rules.keeps(kind, text[start:end]):
+            if not self.rules.keeps(kind, text[start:end], self.plans):
                 yield start, end, kind
 
     def _candidates(self, text: str) -> Iterator[tuple[int, int, str]]:
         plain = personal.with_plain_spaces(text)
         for item in personal_data(text, longest=None, examples=True):
-            sure = item.kind != TELEPHONE or telephone.is_telephone(
-                plain, item.start, item.end, self.rules.regions, sure=True
-            )
-            if sure:
+            if item.kind != TELEPHONE or self.plans.is_telephone(
+                plain, item.start, item.end, sure=True
+            ):
                 yield item.start, item.end, item.kind
         for start, end in telephone.more_candidates(plain) if self.rules.regions else ():
-            if telephone.is_telephone(plain, start, end, self.rules.regions, sure=False):
+            if self.plans.is_telephone(plain, start, end, sure=False):
                 yield start, end, TELEPHONE
         for find in (self.rules.names, self.finder):
             if find is not None:

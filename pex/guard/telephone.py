@@ -18,6 +18,7 @@ COMMON = ("US", "GB", "DE", "FR", "ES", "IT", "AT", "CH", "NL", "BE", "PL", "IE"
 """The countries whose plans are tried for a number without its country's code."""
 _ANY = re.compile(r"(?<![\w.+,/-])\(?0?\d{1,4}\)?(?:[ .-]\(?\d{2,6}\)?){2,5}(?![\w/]|[.,:-]\d)")
 """Groups that are a number only in a country that was named."""
+_NO_DIGIT = re.compile(r"\D")
 
 
 def check_regions(regions: Sequence[str]) -> tuple[str, ...]:
@@ -54,48 +55,71 @@ def more_candidates(text: str) -> Iterator[tuple[int, int]]:
             yield match.span()
 
 
-def is_telephone(text: str, start: int, end: int, regions: Sequence[str], sure: bool) -> bool:
-    """Whether a plan has the number, or a word or its writing says that it is one.
+class Plans:
+    """Numbering plans for one pass over texts: a number that comes again is not parsed again.
 
-    A number that people write with groups and its country's code, or after a word such as "tel",
-    is hidden too if it is only possible: made-up and mistyped numbers are.
+    It holds the numbers, so it must not outlive the pass.
 
     Args:
-        text: the whole text.
-        start: where the number begins.
-        end: where it ends.
         regions: codes of countries; those of `COMMON` if there are none.
-        sure: whether it was found by `personal_data`; a number that was not has to be valid.
-    """
-    import phonenumbers
-
-    part = text[start:end]
-    if sure and personal.is_told(text, start):
-        return True
-    international = part.startswith(("+", "00"))
-    for number in _parsed(part, regions):
-        if phonenumbers.is_valid_number(number):
-            return True
-        grouped = sure and not part.lstrip("+").isdigit()
-        if international and grouped and phonenumbers.is_possible_number(number):
-            return True
-    # (555) 123-4567 is how numbers of stories are written, and nothing else is.
-    return sure and part.startswith("(")
-
-
-def same_number(part: str, regions: Sequence[str]) -> str:
-    """One way to write a number, so that 030 901820 and +49 30 901820 are the same in Germany.
 
     Example:
-        >>> same_number("030 901820", ["DE"]) == same_number("+49 30 901820", [])
+        >>> plans = Plans(["DE"])
+        >>> plans.same_number("030 901820") == plans.same_number("+49 30 901820")
+        True
+        >>> plans.is_telephone("Room 030 901820", 5, 15, sure=False)
         True
     """
+
+    def __init__(self, regions: Sequence[str] = ()) -> None:
+        self._regions = regions
+        self._known: dict[str, tuple[str, bool]] = {}
+
+    def is_telephone(self, text: str, start: int, end: int, sure: bool) -> bool:
+        """Whether a plan has the number, or a word or its writing says that it is one.
+
+        A number that people write with groups and its country's code, or after a word such as
+        "tel", is hidden too if it is only possible: made-up and mistyped numbers are.
+
+        Args:
+            text: the whole text.
+            start: where the number begins.
+            end: where it ends.
+            sure: whether it was found by `personal_data`; a number that was not has to be valid.
+        """
+        part = text[start:end]
+        # (555) 123-4567 is how numbers of stories are written, and nothing else is.
+        if sure and (part.startswith("(") or personal.is_told(text, start)):
+            return True
+        valid, possible = self._number(part)
+        grouped = sure and not part.lstrip("+").isdigit()
+        return bool(valid) or (possible and grouped)
+
+    def same_number(self, part: str) -> str:
+        """One way to write a number, whether with its country's code or without.
+
+        Args:
+            part: the number as it is written.
+        """
+        return self._number(part)[0] or _NO_DIGIT.sub("", part)
+
+    def _number(self, part: str) -> tuple[str, bool]:
+        """The valid number, else nothing; and whether one with a country's code is possible."""
+        if part not in self._known:
+            self._known[part] = _number(part, self._regions)
+        return self._known[part]
+
+
+def _number(part: str, regions: Sequence[str]) -> tuple[str, bool]:
     import phonenumbers
 
+    international = part.startswith(("+", "00"))
+    possible = False
     for number in _parsed(part, regions):
         if phonenumbers.is_valid_number(number):
-            return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
-    return re.sub(r"\D", "", part)
+            return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164), True
+        possible = possible or (international and phonenumbers.is_possible_number(number))
+    return "", possible
 
 
 def _parsed(part: str, regions: Sequence[str]) -> Iterator[PhoneNumber]:
