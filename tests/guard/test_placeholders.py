@@ -2,10 +2,12 @@
 
 import json
 import pickle
+import re
 import time
 
 import pytest
 
+from pex.guard import personal
 from pex.guard.names import presidio_names
 from pex.guard.placeholders import Placeholders, hide_in, hide_personal
 from tests.helpers.personal_sets import look_alike_set, personal_set
@@ -147,3 +149,41 @@ def test_long_texts_are_read_to_their_end() -> None:
 def test_a_document_nested_too_deeply_is_read_as_text() -> None:
     text = "[" * 900 + '"ada@firm.org"' + "]" * 900
     assert hide_personal(text).text == text.replace("ada@firm.org", "[EMAIL_1]")
+
+
+def test_a_number_that_comes_again_is_parsed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    import phonenumbers
+
+    parse, parsed = phonenumbers.parse, list[str]()
+
+    def counted(number: str, region: str | None) -> object:
+        parsed.append(number)
+        return parse(number, region)
+
+    monkeypatch.setattr(phonenumbers, "parse", counted)
+    once = hide_personal("Call +44 20 7946 0958.")
+    calls = len(parsed)
+    many = hide_personal("Call +44 20 7946 0958. " * 50)
+    assert (set(many.found), len(many.found)) == (set(once.found), 50)
+    assert len(parsed) == 2 * calls
+
+
+@pytest.mark.parametrize(
+    ("text", "hidden"),
+    [
+        ("a@b@ada@firm.org,bob@firm.org@x", "a@b@[EMAIL_1],[EMAIL_2]@x"),
+        (f"{'x' * 70}@firm.org {'a.' * 40}@firm.org", None),
+        ("12 345, 67890 1 tel 030 901820-12,5", None),
+        ("x1234567 " * 3 + "+49 30 901820", "x1234567 " * 3 + "[PHONE_1]"),
+        ("(+49) 30 901820)", "([PHONE_1]"),
+        ("4111 1111 1111 1111 12/29, 4111-1111-1111-1111", "[CARD_1] 12/29, [CARD_1]"),
+    ],
+)
+def test_a_quick_first_look_finds_what_the_pattern_alone_finds(
+    text: str, hidden: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quick = hide_personal(text).text
+    assert quick == (hidden or quick)
+    monkeypatch.setattr(personal, "_SEVEN_DIGITS", re.compile(r"(?s)(?=\d).+"))
+    monkeypatch.setattr(personal, "_THIRTEEN_DIGITS", re.compile(r"(?s)(?=\d).+"))
+    assert hide_personal(text).text == quick
