@@ -17,6 +17,7 @@ from pex.monitoring import spans
 from pex.monitoring.api_traces import ApiTraces
 from pex.monitoring.columns import user_digest
 from pex.monitoring.kept_traces import KeptTraces
+from pex.monitoring.meaning import SUFFIX
 from pex.monitoring.scores_file import FILE as SCORES
 from pex.monitoring.sql_traces import IDS, SqlTraces, is_sql
 from pex.monitoring.trace_row import RawTrace
@@ -81,8 +82,9 @@ def find_user(uri: str, user: str, monitor: Path) -> UserData:
         with _opened(path) as file:
             if count := len(file.known_of(known)):
                 kept[path] = count
-    if count := sum(_is_scored(line, known) for line in _scored(monitor)):
-        kept[monitor / SCORES] = count
+    for path in _lists(monitor):
+        if count := sum(_is_of_trace(line, known) for line in _lines(path)):
+            kept[path] = count
     found = UserData(digest, traces, frozenset(known), {}, kept)
     return dataclasses.replace(found, records=_records(uri, found))
 
@@ -108,11 +110,11 @@ def forget_user(uri: str, found: UserData, monitor: Path) -> None:
         with _opened(path) as file:
             file.drop(found.trace_ids)
             file.shrink()
-    if monitor / SCORES in found.kept:
-        path = monitor / SCORES
-        seen = path.stat()
-        left = [line for line in _scored(monitor) if not _is_scored(line, found.trace_ids)]
-        write(path, b"".join(left), seen)
+    for path in _lists(monitor):
+        if path in found.kept:
+            seen = path.stat()
+            left = [line for line in _lines(path) if not _is_of_trace(line, found.trace_ids)]
+            write(path, b"".join(left), seen)
     by_experiment: dict[str, list[str]] = {}
     for trace_id, number in found.traces.items():
         by_experiment.setdefault(number, []).append(trace_id)
@@ -220,14 +222,21 @@ def _opened(path: Path) -> contextlib.closing[KeptTraces]:
     return contextlib.closing(KeptTraces(path))
 
 
-def _scored(monitor: Path) -> list[bytes]:
-    path = monitor / SCORES
-    return jsonl.lines_in(path.read_bytes()) if path.is_file() else []
+def _lists(monitor: Path) -> list[Path]:
+    """The files of scores and of embeddings, with a line for each trace."""
+    found = [path for name in (SCORES, f"*{SUFFIX}") for path in monitor.rglob(name)]
+    return sorted(path for path in found if path.is_file() and not path.is_symlink())
 
 
-def _is_scored(line: bytes, trace_ids: Collection[str]) -> bool:
+def _lines(path: Path) -> list[bytes]:
+    return jsonl.lines_in(path.read_bytes())
+
+
+def _is_of_trace(line: bytes, trace_ids: Collection[str]) -> bool:
     entry = jsonl.entry_in(line)
-    return entry is not None and entry.get("trace_id") in trace_ids
+    if entry is None:  # cut off by a kill
+        return any(jsonl.mentions(line, trace_id) for trace_id in trace_ids)
+    return entry.get("trace_id") in trace_ids
 
 
 def _delete_files(uri: str, tracing: TracingClient, trace_ids: Sequence[str]) -> None:

@@ -14,6 +14,7 @@ from pex.monitoring.traces import Traces
 
 PER_DAY = 40
 """So many traces of a day are embedded."""
+SUFFIX = ".embeddings.jsonl"
 _TEXT = "user"
 """Of which text the vectors are: of what the user said. Those without it are of all that was sent,
 with the prompt: they are made anew."""
@@ -60,7 +61,7 @@ def sample_vectors(
     Raises:
         PexError: the built-in model is not installed, or it failed.
     """
-    path = private.folder(state / "monitor") / f"{monitor}.embeddings.jsonl"
+    path = private.folder(state / "monitor") / f"{monitor}{SUFFIX}"
     known: dict[str, list[float]] = {}
     stale = False
     if path.is_file():

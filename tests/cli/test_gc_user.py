@@ -13,7 +13,11 @@ import pandas as pd
 import pytest
 
 import pex
+from pex.core.score import Score
+from pex.monitoring import meaning
+from pex.monitoring.meaning import sample_vectors
 from pex.monitoring.reading import read_traces, user_digest
+from pex.monitoring.scores_file import ScoresFile
 from pex.monitoring.spec import Source
 from pex.tracking.store import connect
 from pex.training.export import export
@@ -71,7 +75,7 @@ def one_by_mlflow(uri: str) -> str:
 
 
 @pytest.fixture
-def deployed(lab: FaultyEndpoint, project: Path) -> Iterator[Path]:
+def deployed(lab: FaultyEndpoint, project: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A project with a user's traces and all that is made from them; the file of cases."""
     uri = f"sqlite:///{project}/mlruns/mlflow.db"
     first = one_by_mlflow(uri)
@@ -101,9 +105,15 @@ def deployed(lab: FaultyEndpoint, project: Path) -> Iterator[Path]:
     assert results.traces is not None
     assert results.traces.wait()
     read_traces(uri, Source(experiment="app"), project / ".pex" / "monitor")
-    (project / ".pex" / "monitor" / "scores.jsonl").write_text(
-        "".join(json.dumps({"scorer": "s", "trace_id": one}) + "\n" for one in (mine[0], mine[2]))
-    )
+    scores = ScoresFile(project / ".pex" / "monitor" / "support-scores")
+    scores.add(("s", "1", trace_id, {"s": Score(1.0)}) for trace_id in (mine[0], mine[2]))
+    with monkeypatch.context() as given:
+        given.setattr(meaning, "embed", lambda texts: [[1.0, 2.0]] * len(texts))
+        sample_vectors(
+            project / ".pex", "support", [mine[0], mine[2]], lambda ids: dict.fromkeys(ids, TOLD)
+        )
+    vectors = project / ".pex" / "monitor" / "support.embeddings.jsonl"
+    vectors.write_text(vectors.read_text() + f'{{"trace_id": "{mine[0]}", "vec')
     yield folder / "cases.csv"
     mlflow.set_tracking_uri(None)  # type: ignore[arg-type]
 
@@ -127,7 +137,7 @@ def test_nothing_of_a_user_is_left(deployed: Path, project: Path) -> None:
     counts = {item["what"]: item["count"] for item in json.loads(listed.stdout)["items"]}
     run = next(name for name in counts if name.startswith("rows in run"))
     assert counts == {
-        "traces in MLflow": 3, "records of MLflow datasets": 2 + 1, "kept figures of monitors": 4,
+        "traces in MLflow": 3, "records of MLflow datasets": 2 + 1, "kept figures of monitors": 6,
         "rows of files of cases": 2, "answers in the journal": 2, "rows of training exports": 2,
         run: 2,
     }  # fmt: skip
@@ -157,7 +167,8 @@ def test_nothing_of_a_user_is_left(deployed: Path, project: Path) -> None:
     abouts = [json.loads(line) for line in (training / "rows.jsonl").read_text().splitlines()]
     assert [(row["case_id"], row["line"]) for row in abouts] == [("c1", 1), ("c2", 2)]
     assert all(finding.line == 0 for finding in check_file(training / "train.jsonl", "openai-chat"))
-    assert len((project / ".pex" / "monitor" / "scores.jsonl").read_text().splitlines()) == 1
+    for name in ("support-scores/scores.jsonl", "support.embeddings.jsonl"):
+        assert len((project / ".pex" / "monitor" / name).read_text().splitlines()) == 1
 
     again = pexlab("gc", "--user", USER, "--delete", folder=project)
     assert again.returncode == 0, again.stderr
