@@ -3,68 +3,80 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from pex.monitoring import kept_traces
 from pex.monitoring.traces import COLUMNS, OPINIONS, Traces
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 _TAG = "tag."
 
 
-def frames(pages: Iterable[Sequence[Any]], opinions: Sequence[Any]) -> Traces:
-    """Traces of pages of rows, each a mapping or in the order of `kept_traces.COLUMNS`."""
+def frames(pages: Iterable[Sequence[Sequence[Any]]], opinions: Sequence[Any]) -> Traces:
+    """The frames of traces, oldest first.
+
+    Args:
+        pages: traces as lists of values, in the order of `kept_traces.COLUMNS`.
+        opinions: assessments as rows in the order of `kept_traces.OPINIONS`.
+    """
     import pandas as pd
 
-    parts = [_frame(rows) for rows in pages] or [_frame([])]
+    parts = [_frame(page) for page in pages] or [_frame([[] for _ in kept_traces.COLUMNS])]
     frame = parts[0] if len(parts) == 1 else pd.concat(parts, ignore_index=True)
-    given = pd.DataFrame(
-        _tuples(opinions, kept_traces.OPINIONS), columns=list(kept_traces.OPINIONS)
-    ).assign(rationale=None)
-    feedback = pd.DataFrame({name: _typed(given[name], kind) for name, kind in OPINIONS.items()})
-    return Traces(frame, feedback)
+    said = zip(*opinions, strict=True) if opinions else [()] * len(kept_traces.OPINIONS)
+    given = dict(zip(kept_traces.OPINIONS, said, strict=True))
+    given["rationale"] = (None,) * len(opinions)
+    feedback = {name: _typed(given[name], kind) for name, kind in OPINIONS.items()}
+    return Traces(_by_time(frame), pd.DataFrame(feedback))
 
 
-def _frame(rows: Sequence[Any]) -> Any:
+def frames_of(rows: Sequence[Mapping[str, Any]], opinions: Sequence[Mapping[str, Any]]) -> Traces:
+    """The frames of traces and assessments that are given by name."""
+    page = [[row.get(name) for row in rows] for name in kept_traces.COLUMNS]
+    return frames([page], [[said[name] for name in kept_traces.OPINIONS] for said in opinions])
+
+
+def _by_time(frame: pd.DataFrame) -> pd.DataFrame:
+    """Oldest first, and by id those that began at the same moment."""
+    moments = frame["started_at"]
+    if moments.is_monotonic_increasing and moments.is_unique:
+        return frame
+    return frame.sort_values(["started_at", "trace_id"], ignore_index=True)
+
+
+def _frame(page: Sequence[Sequence[Any]]) -> pd.DataFrame:
     import pandas as pd
 
-    raw = pd.DataFrame(_tuples(rows, kept_traces.COLUMNS), columns=list(kept_traces.COLUMNS))
+    raw = dict(zip(kept_traces.COLUMNS, page, strict=True))
     tags = _tag_columns(raw.pop("tags"))
-    typed: dict[str, Any] = {name: _typed(raw[name], kind) for name, kind in COLUMNS.items()}
+    typed = {name: _typed(raw[name], kind) for name, kind in COLUMNS.items()}
     return pd.DataFrame({**typed, **tags})
 
 
-def _tuples(rows: Sequence[Any], names: Sequence[str]) -> list[Sequence[Any]]:
-    if rows and isinstance(rows[0], Mapping):
-        return [[row.get(name) for name in names] for row in rows]
-    return list(rows)
-
-
-def _typed(column: Any, kind: str) -> Any:
+def _typed(values: Sequence[Any], kind: str) -> Any:
+    import numpy as np
     import pandas as pd
 
+    if kind == "string":
+        return pd.array(np.array(values, dtype=object), dtype="string")
+    numbers: Any = pd.Series(np.array(values, dtype="float64"))
     if kind.startswith("datetime64"):
-        return pd.to_datetime(column.astype("Int64"), unit="ms", utc=True, errors="coerce").astype(
-            kind
-        )
-    if kind == "boolean":
-        return column.astype("Float64").astype("boolean")
-    return (
-        column.astype("float64").astype(kind)
-        if kind in ("Int64", "Float64")
-        else column.astype(kind)
-    )
+        moments = pd.to_datetime(numbers.astype("Int64"), unit="ms", utc=True, errors="coerce")
+        return moments.astype(kind)
+    return numbers.astype("Float64").astype(kind) if kind == "boolean" else numbers.astype(kind)
 
 
-def _tag_columns(column: Any) -> dict[str, Any]:
+def _tag_columns(texts_of: Sequence[str]) -> dict[str, Any]:
+    import numpy as np
     import pandas as pd
 
-    places, texts = pd.factorize(column)  # most traces share their tags with others
+    places, texts = pd.factorize(np.array(texts_of, dtype=object))  # most share their tags
     parsed: list[dict[str, str]] = [orjson.loads(text) for text in texts]
     return {
-        f"{_TAG}{name}": pd.Series([tags.get(name) for tags in parsed], dtype="string")
-        .take(places)
-        .set_axis(column.index)
+        f"{_TAG}{name}": pd.array([tags.get(name) for tags in parsed], dtype="string").take(places)
         for name in dict.fromkeys(name for tags in parsed for name in tags)
     }

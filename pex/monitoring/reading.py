@@ -25,7 +25,7 @@ from pex.guard.redact import redact
 from pex.monitoring.api_traces import ApiTraces, mark_of
 from pex.monitoring.columns import tells_language, user_digest
 from pex.monitoring.fetch_texts import TraceTexts, fetch_texts
-from pex.monitoring.frames import frames
+from pex.monitoring.frames import frames, frames_of
 from pex.monitoring.kept_traces import Blocks, KeptTraces
 from pex.monitoring.spec import Source
 from pex.monitoring.sql_traces import IDS, Block, SqlTraces, is_sql
@@ -80,7 +80,8 @@ class Look:
         if self.on_page is not None:
             fitting = {row["trace_id"]: row for row in rows if row["kept"]}
             own = [item for item in opinions if item["trace_id"] in fitting]
-            self.on_page(dataclasses.replace(frames([list(fitting.values())], own), new=self.new))
+            page = frames_of(list(fitting.values()), own)
+            self.on_page(dataclasses.replace(page, new=self.new))
 
 
 def read_traces(
