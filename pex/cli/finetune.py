@@ -171,8 +171,8 @@ def follow(
     settings, state, database, intents = _project()
     intent = intents.find(job)
     client = JobsClient(intent.ref, settings, state)
-    curves = None if no_record else _run(intent, settings)
     try:
+        curves = None if no_record else _run(intent, settings)
         followed = follow_job(
             intent, intents, client, database, on_event=_show_event, tell=console.err,
             curves=curves, every_s=every, timeout_s=timeout,
@@ -223,8 +223,11 @@ def list_jobs(as_json: _Json = False) -> None:
 
 
 @app.command()
-def cancel(job: _Job = None, as_json: _Json = False) -> None:
-    """Cancel a job; what was trained until then may be charged, and is booked."""
+def cancel(job: _Job = None, no_record: _NoRecord = False, as_json: _Json = False) -> None:
+    """Cancel a job; what was trained until then may be charged, and is booked.
+
+    Its run in MLflow is closed too.
+    """
     from pex.training.jobs.endpoint_client import JobsClient
     from pex.training.jobs.follow import cancel_job
     from pex.training.jobs.next_steps import cost_text
@@ -233,6 +236,8 @@ def cancel(job: _Job = None, as_json: _Json = False) -> None:
     intent = intents.find(job)
     client = JobsClient(intent.ref, settings, state)
     ended = cancel_job(intent, intents, client, database)
+    if ended.ended and not no_record:
+        _close(ended, settings, database)
     if as_json:
         console.document(_facts(ended))
         return
@@ -335,6 +340,19 @@ def _run(intent: Intent, settings: Settings) -> FineTuneRun:
     uri = tracking_uri(find_project(), settings)
     name = intent.suffix or intent.job_id
     return FineTuneRun(uri, "fine-tuning", name, [intent.id, intent.job_id], params, tags)
+
+
+def _close(intent: Intent, settings: Settings, database: Database) -> None:
+    """Close the run of a job that has ended; it has, whether the store answers or not."""
+    from pex.training.jobs.follow import close_job
+
+    try:
+        close_job(intent, database, _run(intent, settings))
+    except PexError as error:
+        console.err(
+            f"{intent.job_id} is {intent.status}, but its run in MLflow is not closed: "
+            f"{error.message}; later: pexlab finetune follow {intent.job_id}"
+        )
 
 
 def _show_event(event: Event) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from pex.core.errors import PexError
 from tests.helpers.command import pexlab
 from tests.helpers.finetune_endpoint import FinetuneEndpoint
 from tests.training.test_jobs import write_data
@@ -81,6 +84,7 @@ def test_a_job_from_start_to_the_comparison_with_its_model(
     assert done.stdout.startswith("ftjob-2")
     done = pexlab("finetune", "cancel", "ftjob-2", folder=project)
     assert "cancelled" in done.stdout
+    _is_closed_in_mlflow(uri, "ftjob-2")
     assert pexlab("finetune", "cancel", "ftjob-9", folder=project).returncode == 2
     _compares(project, facts["tuned_ref"])
 
@@ -98,6 +102,15 @@ def _is_in_mlflow(uri: str, run_id: str) -> None:
         (1, 2.0), (2, 1.0), (3, 0.6667), (4, 0.5)
     ]  # fmt: skip
     assert run.data.metrics["trained_tokens"] == 1234
+
+
+def _is_closed_in_mlflow(uri: str, job: str) -> None:
+    from mlflow import MlflowClient
+
+    client = MlflowClient(uri)
+    places = [item.experiment_id for item in client.search_experiments()]
+    (run,) = client.search_runs(places, f"tags.`pex.job` = '{job}'")
+    assert (run.info.status, run.data.tags["pex.job_status"]) == ("KILLED", "cancelled")
 
 
 def _compares(project: Path, tuned: str) -> None:
@@ -126,3 +139,80 @@ def test_a_failed_job_has_the_exit_code_its_reason_and_the_next_step(
     assert "the machine went away" in done.stderr
     assert "1,234 trained tokens" in done.stderr
     assert "pexlab finetune check" in done.stderr
+
+
+@pytest.mark.parametrize("when", ["while it follows", "while MLflow is opened"])
+def test_ctrl_c_ends_the_following_and_not_the_job(
+    server: FinetuneEndpoint, project: Path, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    pexlab(*START, "--budget", "1", "--price", "8", folder=project)
+    server.states = ["queued", "queued", "queued", "succeeded"]
+
+    def at_the_third_look(request: object) -> bool:
+        if server.looks == 2:
+            server.down = lambda request: False
+            os.kill(os.getpid(), signal.SIGINT)
+        return False
+
+    def at_once(*_: object) -> object:
+        raise KeyboardInterrupt
+
+    options = ["--no-record"]
+    if when == "while it follows":
+        server.down = at_the_third_look
+    else:
+        options = []
+        monkeypatch.setattr("pex.cli.finetune._run", at_once)
+    done = pexlab("finetune", "follow", "--every", "0.05", *options, folder=project)
+    assert done.returncode == 130
+    told = "the job goes on; come back with: pexlab finetune follow ftjob-1"
+    assert done.stderr.endswith(told + "\n")
+    assert server.jobs["ftjob-1"]["status"] in ("validating_files", "queued")
+    done = pexlab("finetune", "follow", "--every", "0.05", "--no-record", folder=project)
+    assert (done.returncode, server.creations) == (0, 1)
+
+
+def test_preferences_and_validation_are_uploaded_and_named_in_the_job(
+    server: FinetuneEndpoint, project: Path
+) -> None:
+    for name, count in (("train", 12), ("valid", 2)):
+        rows = [
+            {
+                "input": {"messages": [{"role": "user", "content": f"{name} {number}"}],
+                          "tools": [], "parallel_tool_calls": True},
+                "preferred_output": [{"role": "assistant", "content": "Gladly."}],
+                "non_preferred_output": [{"role": "assistant", "content": "No."}],
+            }
+            for number in range(count)
+        ]  # fmt: skip
+        text = "".join(json.dumps(row) + "\n" for row in rows)
+        (project / f"dpo-{name}.jsonl").write_text(text)
+    start = ("finetune", "start", "dpo-train.jsonl", "--model", "lab/m1", "--budget", "1",
+             "--price", "8", "--epochs", "2", "--method")  # fmt: skip
+    done = pexlab(*start, "dpo", "--validation", "train.jsonl", folder=project)
+    assert done.returncode == 2
+    assert "train.jsonl:1" in done.stderr  # the other method's rows
+    assert pexlab(*start, "dppo", folder=project).returncode == 2
+    assert server.uploads == 0
+    for _ in range(2):
+        done = pexlab(*start, "dpo", "--validation", "dpo-valid.jsonl", folder=project)
+        assert done.returncode == 0, done.stderr
+    assert (server.uploads, server.creations) == (2, 1)
+    body = server.bodies[0]
+    assert body["method"] == {"type": "dpo", "dpo": {"hyperparameters": {"n_epochs": 2}}}
+    for key, name in (("training_file", "train"), ("validation_file", "valid")):
+        assert server.contents[body[key]] == (project / f"dpo-{name}.jsonl").read_bytes()
+
+
+def test_a_job_is_cancelled_although_the_store_does_not_answer(
+    server: FinetuneEndpoint, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> object:
+        raise PexError("the store does not answer")
+
+    pexlab(*START, "--budget", "1", "--price", "8", folder=project)
+    monkeypatch.setattr("pex.cli.finetune._run", refuse)
+    done = pexlab("finetune", "cancel", folder=project)
+    assert (done.returncode, server.jobs["ftjob-1"]["status"]) == (0, "cancelled")
+    assert "its run in MLflow is not closed: the store does not answer" in done.stderr
+    assert "pexlab finetune follow ftjob-1" in done.stderr

@@ -31,6 +31,8 @@ class FinetuneEndpoint(FaultyEndpoint):
         """Of `upload` and `create`: the next one is done, and its answer lost."""
         self.refused_looks = 0
         """How many of the next looks at a job are answered with 500."""
+        self.down: Callable[[web.Request], bool] = lambda request: False
+        """Which requests are lost: their connection is closed, nothing is done."""
         self.fails = ""
         """The message that the job fails with."""
         self.states = ["validating_files", "queued", "running", "succeeded"]
@@ -43,6 +45,7 @@ class FinetuneEndpoint(FaultyEndpoint):
 
     def add_routes(self, app: web.Application) -> None:
         """The pages."""
+        app.middlewares.append(self._line)
         app.router.add_post("/v1/files", self._upload)
         app.router.add_get("/v1/files", self._list_files)
         app.router.add_get("/v1/files/{id}", self._file)
@@ -52,6 +55,13 @@ class FinetuneEndpoint(FaultyEndpoint):
         app.router.add_get(f"{jobs}/{{id}}", self._job)
         app.router.add_get(f"{jobs}/{{id}}/events", self._events)
         app.router.add_post(f"{jobs}/{{id}}/cancel", self._cancel)
+
+    @web.middleware
+    async def _line(self, request: web.Request, handler: Any) -> Any:
+        if self.down(request) and request.transport is not None:
+            request.transport.close()
+            return web.Response(status=500)
+        return await handler(request)
 
     async def _upload(self, request: web.Request) -> web.StreamResponse:
         form = await request.post()

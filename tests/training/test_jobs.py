@@ -12,6 +12,7 @@ from pathlib import Path
 
 import orjson
 import pytest
+from aiohttp import web
 
 from pex.core.errors import PexError, ProviderError
 from pex.project.settings import load_settings
@@ -160,6 +161,42 @@ def test_it_is_followed_through_errors_and_booked(server: FinetuneEndpoint, proj
     assert "the endpoint answers again" in desk.said
     assert desk.spent() == (pytest.approx(1234 * 8.0 / 1e6), 0.0)
     assert desk.intents.find(intent.job_id).status == "succeeded"
+
+
+def test_it_is_followed_through_lost_connections(server: FinetuneEndpoint, project: Path) -> None:
+    desk = Desk(project)
+    intent = desk.start()
+    asked: list[str] = []
+
+    def down(request: web.Request) -> bool:
+        asked.append(request.path)
+        return len(asked) in (1, 4, 6) or 8 <= len(asked) < 14  # once, and for longer than a look
+
+    server.down = down
+    done, events = desk.follow(intent)
+    assert (done.status, server.creations) == ("succeeded", 1)
+    assert any(path.endswith("/events") for path in asked[:6])
+    assert [event.step for event in events if event.step] == [1, 2, 3, 4]
+    assert len({event.id for event in events}) == len(events) == 6
+    assert sum("the job goes on" in text for text in desk.said) == 1
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_a_line_that_stays_lost_ends_the_start_and_the_next_goes_on(
+    server: FinetuneEndpoint, project: Path, point: str
+) -> None:
+    reached: list[str] = []
+    server.on_reached = reached.append
+    server.down = lambda request: point in reached
+    # What is done as the line goes down is done; its answer is lost.
+    server.unanswered.add(point.partition(" ")[0])
+    desk = Desk(project)
+    with pytest.raises(ProviderError, match="lab at"):
+        desk.start()
+    server.down = lambda request: False
+    assert Desk(project).start().job_id == "ftjob-1"
+    assert (server.uploads, server.creations) == (1, 1)
+    assert desk.spent()[1] == pytest.approx(desk.intent.usd)
 
 
 def test_a_failed_job_says_why_and_keeps_the_estimate(

@@ -95,7 +95,7 @@ def follow_job(
                     curves.step(event.step, event.at, event.metrics)
             _keep(intent, intents, job)
             if intent.ended:
-                _end(intent, database, curves)
+                close_job(intent, database, curves)
                 return intent
         if timeout_s is not None and time.monotonic() - began >= timeout_s:
             return intent
@@ -126,7 +126,14 @@ def _keep(intent: Intent, intents: Intents, job: FineTuningJob) -> None:
         intents.save(intent)
 
 
-def _end(intent: Intent, database: Database, curves: Curves | None) -> None:
+def close_job(intent: Intent, database: Database, curves: Curves | None) -> None:
+    """Book what a job has cost that has ended, and keep how it ended; twice is as once.
+
+    Args:
+        intent: the job.
+        database: the project's journal, for the ledger.
+        curves: where the numbers of its steps are.
+    """
     usd = booking.settle(database, intent)
     if curves is not None:
         facts = {"trained_tokens": intent.trained_tokens, "cost_usd": usd}
@@ -153,5 +160,5 @@ def cancel_job(intent: Intent, intents: Intents, client: JobsClient, database: D
         job = client.cancel(intent.job_id)
     _keep(intent, intents, job)
     if intent.ended:
-        booking.settle(database, intent)
+        close_job(intent, database, None)
     return intent
