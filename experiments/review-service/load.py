@@ -22,7 +22,7 @@ import pex
 
 HERE = Path(__file__).parent
 TAG = "review-service.story"
-GOOD, BAD = "prompts/short.prompty", "prompts/system.prompty"
+GOOD, BAD = "prompts/review-service.prompty", "prompts/friendlier.prompty"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -33,12 +33,15 @@ def tracking_uri(project: Path, settings: Settings, given: str | None = None) ->
     A relative sqlite path starts from the project, not from the notebook's folder.
 
     Raises:
+        PexError: MLflow was told a path with `..`, which it opens from another folder than pex.
         TrustError: it is a server named in the project's `pex.toml`, and the user has not
             allowed it.
     """
     uri = given or _chosen_in_mlflow() or os.environ.get("MLFLOW_TRACKING_URI")
     if not uri:
         check_record(settings)
+    if not given:
+        _check_same_file(project)
     return stored_in(project, uri or settings.record.tracking_uri)
 
 
@@ -90,6 +93,21 @@ def check_place(uri: str, project: Path) -> None:
         raise PexError(
             f"MLflow cannot keep its store in the folder {project}: {what} in its name",
             hint="rename the folder, or choose another store (MLFLOW_TRACKING_URI)",
+        )
+
+
+def _check_same_file(project: Path) -> None:
+    """Refuse a path that MLflow, in this process, opens elsewhere than in the project."""
+    utils = sys.modules.get("mlflow.tracking._tracking_service.utils")
+    chosen = _SQLITE.fullmatch(str(getattr(utils, "_tracking_uri", None)))
+    if chosen is None or not chosen[1].startswith(".."):
+        return
+    theirs, ours = (Path.cwd() / chosen[1]).resolve(), (project / chosen[1]).resolve()
+    if theirs != ours:
+        raise PexError(
+            f"mlflow.set_tracking_uri('{chosen[0]}'): MLflow opens {theirs}, the project "
+            f"would use {ours}",
+            hint=f"give the whole path: mlflow.set_tracking_uri('sqlite:///{theirs}')",
         )
 
 

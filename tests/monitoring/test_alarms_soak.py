@@ -74,7 +74,7 @@ def test_the_promised_drops_are_found_in_time(kind: str) -> None:
 @pytest.mark.soak
 def test_ten_seeds_choose_the_time_and_the_kind_of_the_fault() -> None:
     said = []
-    for seed in range(1, 11):
+    for seed in range(11, 21):
         kind = list(FAULTS)[int(np.random.default_rng([seed, 2]).integers(len(FAULTS)))]
         said.append(found_in_time(seed, kind))
     print("", *(text for _, _, text in said), sep="\n")

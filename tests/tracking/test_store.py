@@ -5,7 +5,12 @@ import sys
 import time
 from pathlib import Path
 
-from pex.tracking.store import connect
+import pytest
+from mlflow.tracking._tracking_service import utils
+
+from pex.core.errors import PexError
+from pex.project.settings import Settings
+from pex.tracking.store import connect, tracking_uri
 
 
 def test_a_store_whose_making_was_killed_is_made_anew(tmp_path: Path) -> None:
@@ -24,3 +29,16 @@ def test_a_store_whose_making_was_killed_is_made_anew(tmp_path: Path) -> None:
     assert not path.exists()
     assert [item.name for item in connect(uri).search_experiments()] == ["Default"]
     assert not list(path.parent.glob("*.part"))
+
+
+def test_a_path_that_mlflow_would_open_elsewhere_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "notebooks").mkdir()
+    monkeypatch.chdir(tmp_path / "notebooks")
+    monkeypatch.setattr(utils, "_tracking_uri", "sqlite:///mlruns/a.db")
+    assert tracking_uri(tmp_path, Settings()) == f"sqlite:///{tmp_path}/mlruns/a.db"
+    monkeypatch.setattr(utils, "_tracking_uri", "sqlite:///../mlruns/a.db")
+    with pytest.raises(PexError, match=r"MLflow opens .*mlruns/a\.db, the project would") as caught:
+        tracking_uri(tmp_path, Settings())
+    assert f"sqlite:///{tmp_path}/mlruns/a.db" in caught.value.hint

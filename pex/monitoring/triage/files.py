@@ -19,6 +19,7 @@ from pex.core.cases import parse_cases, read_cases, roles_of
 from pex.core.errors import PexError, nearest
 from pex.core.provenance import Provenance
 from pex.core.reading import Reading
+from pex.core.splits import COLUMN, SETS
 from pex.project.edit_requirements import with_requirements
 from pex.project.spec import Requirement, load_spec
 
@@ -72,20 +73,45 @@ class Files:
         table = read_cases(spec.cases.model_dump(), spec.columns, self.path.parent)
         self._reading: Reading = table.reading
         self.inputs = list(table.cases[0].inputs) if table.cases else []
+        found = {case.inputs.get(COLUMN) for case in table.cases}
+        self._held_out = "confirm" if found & set(SETS) else "test"
 
-    def inputs_of(self, variables: Mapping[str, Any] | None, text: str | None) -> dict[str, Any]:
-        """The inputs that a trace gives to a case: its variables, else the text of the user.
+    def inputs_of(
+        self,
+        variables: Mapping[str, Any] | None,
+        text: str | None,
+        given: Mapping[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        """The inputs of the case that a trace makes: its variables, else the text of the user.
+
+        Where the cases have a column `split`, the new one is held out: nothing is trained on it
+        unless somebody says so.
+
+        Args:
+            variables: of the trace's prompt.
+            text: what the user wrote.
+            given: inputs that are missing or otherwise; they come first.
 
         Raises:
             PexError: the columns do not fit, with their names.
         """
-        given = dict(variables or {})
-        if all(name in given for name in self.inputs):
-            return {name: given[name] for name in self.inputs}
-        if len(self.inputs) == 1 and text:
-            return {self.inputs[0]: text}
-        missing = [name for name in self.inputs if name not in given]
-        there = ", ".join(given) or "only the text of the user"
+        if not self.inputs and given:
+            return dict(given)
+        for name in given or {}:
+            if name not in self.inputs:
+                raise PexError(
+                    f"{self.cases_path.name} has no input '{name}'", hint=nearest(name, self.inputs)
+                )
+        found = {**(variables or {}), **(given or {})}
+        if COLUMN in self.inputs:
+            found.setdefault(COLUMN, self._held_out)
+        texts = [name for name in self.inputs if name != COLUMN]
+        if len(texts) == 1 and text:
+            found.setdefault(texts[0], text)
+        missing = [name for name in self.inputs if name not in found]
+        if not missing:
+            return {name: found[name] for name in self.inputs}
+        there = ", ".join(variables or {}) or "only the text of the user"
         raise PexError(
             f"{self.cases_path.name} needs {', '.join(missing)}; the trace has {there}",
             hint=f"give them: inputs={{{', '.join(f'{name!r}: …' for name in missing)}}}",
@@ -120,7 +146,7 @@ class Files:
                     if other.expected == expected:
                         return other, None
                     base = without_rows(data, path, {number}, self._reading)
-                elif same_trace or other.id == case_id or other.inputs == case.inputs:
+                elif same_trace or other.id == case_id or _texts(other) == _texts(case):
                     which = (
                         "of this trace, with other inputs" if same_trace else "with these inputs"
                     )
@@ -178,6 +204,10 @@ class Files:
         if near:
             raise PexError(f"no requirement or case is called '{name}'", hint=near)
         return f"issue: {name}"
+
+
+def _texts(case: Case) -> dict[str, Any]:
+    return {name: value for name, value in case.inputs.items() if name != COLUMN}
 
 
 def _lock(path: Path) -> FileLock:

@@ -160,7 +160,8 @@ class Queue:
             item: the trace.
             expected: the corrected answer.
             reason: why.
-            inputs: other inputs than those that the trace has.
+            inputs: those that the trace does not have, or has otherwise, such as
+                `{"split": "train"}`.
 
         Raises:
             PexError: no experiment is known, or the file cannot hold the case.
@@ -168,7 +169,7 @@ class Queue:
         files, trace_id = self._place("case"), self._id(item)
         self._check(trace_id)
         texts = self._texts(trace_id)
-        given = dict(inputs) if inputs else files.inputs_of(texts.variables, texts.request)
+        given = files.inputs_of(texts.variables, texts.request, inputs)
         feedback = feedback_line(self._said(trace_id), texts)
         hidden, found = self._hidden([given, expected, reason, feedback])
         given, expected, reason, feedback = hidden

@@ -366,6 +366,21 @@ def test_columns_that_do_not_fit_are_named_and_nothing_is_written(shop):
     assert load_cases(path)[-1].inputs == {"product": "sofa", "lang": "de"}
 
 
+def test_a_case_is_held_out_until_somebody_says_that_it_may_be_trained_on(shop):
+    path = shop / "cases.csv"
+    path.write_text("question,split,expected\nIs it red?,confirm,no\n")
+    queue = queue_of(shop)
+    queue.case("tr-no", expected="x")
+    queue.case("tr-err", expected="x", inputs={"split": "train"})
+    assert [case.inputs["split"] for case in load_cases(path)] == ["confirm", "confirm", "train"]
+    with pytest.raises(PexError, match="no input 'splt'") as caught:
+        queue.case("tr-cut", expected="x", inputs={"splt": "train"})
+    assert "split" in caught.value.hint
+    again = {"question": "Where is my order 7?", "split": "confirm"}
+    with pytest.raises(PexError, match="already has a case with these inputs"):
+        queue.case("tr-err2", expected="x", inputs=again)
+
+
 def test_without_an_experiment_a_case_has_no_place(shop):
     shutil.rmtree(shop)
     with pytest.raises(PexError, match="needs an experiment"):
