@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Whole = NDArray[np.int64]
 
+_DENSE = 8
+"""How many possible pairs of group and user there may be for each trace."""
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Grouped:
@@ -198,11 +201,18 @@ def design_effect(group: Whole, values: Floats, cluster: Whole, size: int) -> fl
     if len(values) == 0:
         return 1.0
     many = int(cluster.max()) + 1
-    pair, place = np.unique(group * many + cluster, return_inverse=True)
+    of_pair = group * many + cluster
+    dense = size * many <= _DENSE * len(values)  # then counting is faster than sorting
+    if dense:
+        pair = np.flatnonzero(np.bincount(of_pair, minlength=size * many))
+        place = of_pair
+    else:
+        pair, place = np.unique(of_pair, return_inverse=True)
     if len(pair) == len(values):
         return 1.0
     n, mean, variance = _moments(group, values, size)
     sums = np.bincount(place, weights=values - mean[group])
+    sums = sums[pair] if dense else sums
     of = pair // many
     k = np.bincount(of, minlength=size)
     # A group of a single user says nothing of how users differ.

@@ -9,6 +9,7 @@ from scipy.stats import chi2
 
 from pex import stats
 from pex.core.errors import PexError
+from pex.monitoring import grouped
 from pex.monitoring.grouped import quantiles, shares
 from pex.monitoring.over_time import empty_traces, metric_names, over_time, side_by_side
 from pex.monitoring.traces import Traces
@@ -155,3 +156,12 @@ def test_no_traces_are_no_rows() -> None:
     assert not len(over_time(empty_traces()))
     assert not len(side_by_side(empty_traces(), "model"))
     assert metric_names(empty_traces()) == ["traces", "error_share"]
+
+
+def test_the_design_effect_is_the_same_counted_or_sorted(monkeypatch):
+    chance = np.random.default_rng(5)
+    group, cluster = chance.integers(0, 9, 400), chance.integers(0, 40, 400)
+    values = (chance.random(400) < 0.2 + 0.5 * (cluster % 2)).astype(float)
+    counted = grouped.design_effect(group, values, cluster, 12)
+    monkeypatch.setattr(grouped, "_DENSE", 0)
+    assert grouped.design_effect(group, values, cluster, 12) == counted > 1.2
