@@ -95,8 +95,6 @@ class Found:
 
     def remains(self) -> list[str]:
         """What cannot be reached from here, in sentences."""
-        from pex.tracking.store import local_folder
-
         place = self.place
         said = [
             f"{rows.path}: {_rows(len(rows.case_ids))}, delete them there by hand"
@@ -110,8 +108,7 @@ class Found:
             said.append(f"git's history, as far as it has earlier contents of {names}")
         if self.exports:
             said.append("training files that were sent to a provider, and models trained on them")
-        if local_folder(place.uri) is None:
-            said.append("files of traces that the tracking server keeps beside its database")
+        said += self._of_store()
         said += [
             "traces of others that mention this person, and traces without a user's id",
             "requirements, prompts and reasons in which somebody quoted this person",
@@ -119,6 +116,22 @@ class Found:
             "other stores: the application's logs, incident reports, providers, backups",
         ]
         return said
+
+    def _of_store(self) -> list[str]:
+        """What a store that is not of the project keeps."""
+        from pex.monitoring.trace_files import is_server, out_of_reach
+        from pex.tracking.store import local_folder
+
+        uri = self.place.uri
+        if is_server(uri):
+            away = out_of_reach(uri, [*self.data.traces])
+            return [
+                *(f"files of {_traces(count)} in {place}" for place, count in away.items()),
+                "what the tracking server's database and its copies keep of deleted rows",
+            ]
+        if local_folder(uri) is None:
+            return ["files of traces that are kept beside the database"]
+        return []
 
     def delete(self) -> None:
         """Delete it; the traces, which the rest is found by, go nearly last."""
@@ -191,6 +204,10 @@ def _drafted(place: Place, case_ids: Sequence[str], *, go: bool) -> int:
 
     folder = place.state / draft_files.FOLDER
     return sum(draft_files.forget(folder, case_id, None, delete=go) for case_id in case_ids)
+
+
+def _traces(count: int) -> str:
+    return "1 trace" if count == 1 else f"{count:,} traces"
 
 
 def _rows(count: int) -> str:

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import shutil
-import urllib.parse
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pex.cases.file import write
 from pex.core import jsonl
-from pex.core.project import is_inside
 from pex.monitoring import spans
 from pex.monitoring.api_traces import ApiTraces
 from pex.monitoring.columns import user_digest
@@ -20,17 +17,16 @@ from pex.monitoring.kept_traces import KeptTraces
 from pex.monitoring.meaning import SUFFIX
 from pex.monitoring.scores_file import FILE as SCORES
 from pex.monitoring.sql_traces import IDS, SqlTraces, is_sql
+from pex.monitoring.trace_files import delete_files
 from pex.monitoring.trace_row import RawTrace
 from pex.record.forget_cases import shrink
-from pex.tracking.store import connect, errors_of, local_folder
+from pex.tracking.store import connect, errors_of
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.tracing.client import TracingClient
 
 _SPAN_KEYS = ("user.id", "enduser.id")
 _KEYS = ("mlflow.trace.user", *_SPAN_KEYS, "user", "user_id")
-_PLACE = "mlflow.artifactLocation"
 _DELETED, _PAGE = 100, 1000
 
 
@@ -122,7 +118,7 @@ def forget_user(uri: str, found: UserData, monitor: Path) -> None:
         for number, ids in by_experiment.items():
             for start in range(0, len(ids), _DELETED):
                 some = ids[start : start + _DELETED]
-                _delete_files(uri, tracing, some)
+                delete_files(uri, some)
                 client.delete_traces(number, trace_ids=some)
     shrink(uri)
 
@@ -237,31 +233,3 @@ def _is_of_trace(line: bytes, trace_ids: Collection[str]) -> bool:
     if entry is None:  # cut off by a kill
         return any(jsonl.mentions(line, trace_id) for trace_id in trace_ids)
     return entry.get("trace_id") in trace_ids
-
-
-def _delete_files(uri: str, tracing: TracingClient, trace_ids: Sequence[str]) -> None:
-    """Delete the folders of traces' files that are in a local store's folder."""
-    root = local_folder(uri)
-    if root is None:
-        return
-    from mlflow.exceptions import MlflowException
-
-    for trace_id in trace_ids:
-        try:
-            place = tracing.get_trace_info(trace_id).tags.get(_PLACE)
-        except MlflowException:
-            continue
-        path = _local(place) if place else None
-        # Only a folder of this trace alone, in the store: a tag can say anything.
-        if path is None or trace_id not in path.parts or not is_inside(path, root):
-            continue
-        while path.name != trace_id:
-            path = path.parent
-        shutil.rmtree(path, ignore_errors=True)
-
-
-def _local(place: str) -> Path | None:
-    parsed = urllib.parse.urlparse(place)
-    if parsed.scheme == "file":
-        return Path(urllib.parse.unquote(parsed.path))
-    return Path(place) if not parsed.scheme else None
