@@ -309,8 +309,7 @@ def _opinions(traces: Traces) -> Iterator[tuple[str, Kind, Values]]:
     """People's feedback: a number for each trace, the mean where several people gave one."""
     import pandas as pd
 
-    said = traces.feedback
-    said = said[said["source"].eq("person").fillna(False).to_numpy(dtype=bool)]
+    said = traces.opinions
     if not len(said):
         return
     place = pd.Series(range(len(traces.frame)), index=traces.frame["trace_id"].astype("string"))

@@ -45,8 +45,6 @@ class Shown(Protocol):
     @property
     def frame(self) -> pd.DataFrame: ...  # noqa: D102
     @property
-    def feedback(self) -> pd.DataFrame: ...  # noqa: D102
-    @property
     def alarms(self) -> list[Alarm]: ...  # noqa: D102
     @property
     def rules(self) -> Sequence[RuleState]: ...  # noqa: D102
@@ -171,8 +169,7 @@ def _facts(results: Shown) -> list[tuple[str, str]]:
         facts.append(("errors", f"{errors:,}"))
         if frame["cost_usd"].notna().any():
             facts.append(("cost", format_usd(float(frame["cost_usd"].sum()))))
-    people = results.feedback["source"].eq("person").fillna(False)
-    facts.append(("opinions of people", f"{int(people.sum()):,}"))
+    facts.append(("opinions of people", f"{len(results.traces.opinions):,}"))
     facts.append(("looked at", f"{results.now.astimezone():%Y-%m-%d %H:%M %Z}"))
     return facts
 

@@ -74,7 +74,12 @@ class Scored:
         total = chosen.known + self.now
         said = [
             f"{total:,} of {chosen.answered:,} answered traces are scored by "
-            f"{', '.join(self.names)}: each stands for about {chosen.answered / total:.3g}."
+            f"{', '.join(self.names)}"
+            + (
+                f": each stands for about {chosen.answered / total:.3g}."
+                if total < chosen.answered
+                else "."
+            )
             if total
             else f"None of {chosen.answered:,} answered traces is scored."
         ]

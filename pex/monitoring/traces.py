@@ -53,6 +53,8 @@ says whether somebody gave the trace an expected answer, which is not kept. `use
 the user, whose id is not kept.
 """
 
+TRIAGE = "pex.triage"
+"""The name of the assessment, and tag, that says what became of a trace in a triage."""
 OPINIONS = {
     "trace_id": "string",
     "name": "string",
@@ -84,3 +86,10 @@ class Traces:
     feedback: pd.DataFrame
     new: int = 0
     remarks: tuple[str, ...] = ()
+
+    @property
+    def opinions(self) -> pd.DataFrame:
+        """The feedback that people gave; what they decided in a triage is none."""
+        said = self.feedback
+        theirs = said["source"].eq("person") & said["name"].ne(TRIAGE)
+        return said[theirs.fillna(False).to_numpy(dtype=bool)]

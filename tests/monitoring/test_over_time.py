@@ -117,10 +117,12 @@ def test_feedback_counts_people_once_a_trace_and_words_by_share() -> None:
         {"trace_id": "tr-gone", "name": "helpful", "value": False},
         {"trace_id": ids[3], "name": "topic", "value": "billing"},
         {"trace_id": ids[2], "name": "topic", "value": "refund"},
+        {"trace_id": ids[2], "name": "pex.triage", "value": "case"},
     ]
     table = over_time(dataclasses.replace(traces, feedback=opinions(said)))
     assert at(table, "feedback.helpful")[["n", "value"]].tolist() == [2, 0.75]
     assert at(table, "feedback.topic.billing")[["n", "value"]].tolist() == [2, 0.5]
+    assert not table["metric"].str.contains("triage").any()  # a decision is no opinion
 
 
 def test_versions_beside_each_other_with_the_interval_of_their_difference() -> None:

@@ -11,15 +11,13 @@ from typing import TYPE_CHECKING
 from pex.core.errors import PexError
 from pex.monitoring.reading import read_traces
 from pex.monitoring.spec import MonitorSpec, load_monitor
-from pex.monitoring.traces import Traces
+from pex.monitoring.traces import TRIAGE, Traces
 from pex.project.listing import experiment_files
 
 if TYPE_CHECKING:
     import pandas as pd
 
 FILE = "monitor.yaml"
-TRIAGE = "pex.triage"
-"""The assessment that says what became of a trace."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -101,9 +99,8 @@ def deployed_prompts(
 
 def _deployed(place: str, days: int, part: pd.DataFrame, traces: Traces) -> Deployed:
     by_version = part.dropna(subset=["prompt_version"]).groupby("prompt_version")["started_at"]
-    feedback = traces.feedback[traces.feedback["trace_id"].isin(part["trace_id"])]
-    decided = set(feedback.loc[feedback["name"] == TRIAGE, "trace_id"])
-    people = feedback[(feedback["source"] == "person") & ~feedback["name"].str.startswith("pex.")]
+    decided = set(traces.feedback.loc[traces.feedback["name"] == TRIAGE, "trace_id"])
+    people = traces.opinions[traces.opinions["trace_id"].isin(part["trace_id"])]
     opinions = people[people["number"].isin([0.0, 1.0])]
     negative = opinions[opinions["number"] == 0]
     last = opinions["at"].max() if len(opinions) else None

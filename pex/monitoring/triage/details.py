@@ -9,7 +9,8 @@ from typing import Any
 from pex.core.safe_text import clean
 from pex.monitoring.fetch_texts import TraceTexts
 from pex.monitoring.spans import text_of
-from pex.monitoring.triage.ordering import TRIAGE, Opinion
+from pex.monitoring.traces import TRIAGE
+from pex.monitoring.triage.ordering import Opinion
 
 MOST_CHARS = 20_000
 

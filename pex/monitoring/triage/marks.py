@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pex.core.errors import PexError
-from pex.monitoring.triage.ordering import TRIAGE
+from pex.monitoring.traces import TRIAGE
 from pex.tracking.store import connect, errors_of
 
 if TYPE_CHECKING:

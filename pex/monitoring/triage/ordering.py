@@ -15,9 +15,8 @@ from typing import NamedTuple
 import orjson
 
 from pex.monitoring.kept_traces import WANTED, KeptTraces, limits
+from pex.monitoring.traces import TRIAGE
 
-TRIAGE = "pex.triage"
-"""The name of the assessments that are a decision here, and of the tag."""
 _LOW_SHARE = 0.4
 """On another scale, feedback at or below this share of the highest seen is negative: 2 of 5."""
 _LATEST = datetime.datetime.max.replace(tzinfo=datetime.UTC)
