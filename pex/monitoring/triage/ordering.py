@@ -32,7 +32,7 @@ WHERE said.number <= CASE WHEN tops.top > 1 THEN ? * tops.top ELSE 0 END
 ORDER BY said.name
 """
 _WORST = f"""
-WITH negative AS MATERIALIZED (SELECT value AS trace_id FROM json_each(?))
+WITH negative AS (SELECT value AS trace_id FROM json_each(?))
 SELECT trace_id, started_at, prompt, prompt_version, user_digest, error_kind,
     coalesce(state = 'error', 0) AS error,
     trace_id IN negative AS negative,
