@@ -91,3 +91,23 @@ def test_a_clock_that_is_very_wrong_does_not_close_the_queue(uri, tmp_path):
     with looked(uri, Source(experiment="app"), tmp_path) as look:
         (row,) = worst(look.kept).rows.values()
     assert row.started_at.year == 9999
+
+
+def test_low_scores_of_pex_are_a_reason_and_the_newest_counts(uri, tmp_path):
+    def score(name, value, minute, by="pex:exact@1", source="CODE"):
+        at = START + datetime.timedelta(minutes=minute)
+        return {"name": name, "value": value, "by": by, "source": source, "at": at}
+
+    rows = {
+        "tr-low": [score("exact", 0.25, 0), score("polite", 0, 0, "pex:polite@2", "LLM_JUDGE")],
+        "tr-better": [score("exact", 0, 0), score("exact", 1, 1, "pex:exact@2")],
+        "tr-worse": [score("exact", 1, 0), score("exact", 0, 1, "pex:exact@2")],
+        "tr-other": [score("latency", 0, 0, "a tool of theirs")],
+    }
+    bulk_traces(uri, "app", [{"trace_id": key, "feedback": of} for key, of in rows.items()])
+    with looked(uri, Source(experiment="app"), tmp_path) as look:
+        found = worst(look.kept)
+    assert {key: found.why(key) for key in found.rows} == {
+        "tr-low": "low score: exact 0.25, polite 0",
+        "tr-worse": "low score: exact 0",
+    }
