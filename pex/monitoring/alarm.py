@@ -91,7 +91,7 @@ class Alarm:
         """How sure it is, in words."""
         if self.how_sure < 1e-6:
             return "so much by chance in fewer than 1 of 1,000,000 stretches of thirty quiet days"
-        of = f"1 of {1 / self.how_sure:,.0f}"
+        of = f"1 of {float(f'{1 / self.how_sure:.2g}'):,.0f}"
         return f"so much by chance in at most {of} stretches of thirty quiet days"
 
     def __str__(self) -> str:

@@ -171,14 +171,36 @@ def _gate(card: CardData, newest: str, measured: Sequence[ScoreLine], experiment
     score = format_score(line.value, line.yes_no)
     interval = format_interval(line.lo, line.hi, line.yes_no)
     evidence = next((move for move in card.moves if f"v{move.to}" == newest and move.verdict), None)
-    return Stage(
-        name,
-        f"{line.metric} {score}",
-        "good",
-        line.at,
-        f"{interval} on {counted(line.n, 'case')}".strip()
-        + (f"; {evidence.verdict} when it was promoted" if evidence else ""),
+    figure = f"{line.metric} {score}"
+    detail = f"{interval} on {counted(line.n, 'case')}".strip() + (
+        f"; {evidence.verdict} when it was promoted" if evidence else ""
     )
+    in_use = _in_use(card, line)
+    if in_use is None or in_use.version == newest:
+        return Stage(name, figure, "good", line.at, detail)
+    figure += f" ({in_use.version} {format_score(in_use.value, in_use.yes_no)})"
+    if not line.yes_no or line.hi >= in_use.lo:
+        return Stage(name, figure, "good", line.at, detail)
+    below = f"{newest} scores below {in_use.version}, which is in use"
+    return Stage(name, figure, "waiting", line.at, f"{below}; {detail}")
+
+
+def _in_use(card: CardData, line: ScoreLine) -> ScoreLine | None:
+    """The score, in the same experiment, of the version that the alias points to."""
+    if not card.aliases:
+        return None
+    used = f"v{card.aliases[_alias(card)]}"
+    same = (line.metric, line.experiment, line.model)
+    return next(
+        (one for one in card.scores
+         if one.version == used and (one.metric, one.experiment, one.model) == same),
+        None,
+    )  # fmt: skip
+
+
+def _alias(card: CardData) -> str:
+    """The alias that says what is deployed."""
+    return ALIAS if ALIAS in card.aliases else min(card.aliases)
 
 
 def _deployed(card: CardData, newest: str, deployed: Deployed | None) -> Stage:
@@ -191,7 +213,7 @@ def _deployed(card: CardData, newest: str, deployed: Deployed | None) -> Stage:
             detail="no alias points to a version",
             next_step=f"`pexlab library promote {card.name}`" if card.versions else "",
         )
-    alias = ALIAS if ALIAS in card.aliases else min(card.aliases)
+    alias = _alias(card)
     version = card.aliases[alias]
     moved = next((move for move in card.moves if move.alias == alias), None)
     figure, at = f"{alias} v{version}", moved.at if moved else None

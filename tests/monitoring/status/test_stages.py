@@ -89,6 +89,18 @@ def test_a_newer_version_waits_for_its_release() -> None:
     assert "promote short" in stage(status, "deployed").next_step
 
 
+def test_a_newer_version_that_scores_below_the_one_in_use_says_so() -> None:
+    newer = dataclasses.replace(card().versions[0], number=3, aliases=())
+    (used,) = card().scores
+    worse = dataclasses.replace(used, version="v3", value=0.1, lo=0.04, hi=0.2)
+    both = card(versions=(newer, *card().versions), scores=(used, worse))
+    found = stage(status_of(both, CASES, deployed()), "gate")
+    assert (found.state, found.figure) == ("waiting", "label 10 % (v2 80 %)")
+    assert "v3 scores below v2, which is in use" in found.detail
+    as_good = dataclasses.replace(both, scores=(used, dataclasses.replace(used, version="v3")))
+    assert stage(status_of(as_good, CASES, deployed()), "gate").state == "good"
+
+
 def test_nothing_is_said_of_traces_that_are_not_read() -> None:
     status = status_of(card(), CASES, None)
     assert stage(status, "feedback").figure == "not watched"
