@@ -15,11 +15,12 @@ from markupsafe import Markup
 from pex.core.safe_text import clean
 from pex.monitoring.alarm import Alarm, RuleState, figure_text
 from pex.monitoring.baseline import Baseline
+from pex.monitoring.level_changes import level_changes
 from pex.monitoring.over_time import NOT_RANDOMISED
 from pex.monitoring.picture import Release, over_time_svg
 from pex.monitoring.spec import MonitorSpec
 from pex.monitoring.traces import Traces
-from pex.monitoring.words import interval_text, title_of, value_text
+from pex.monitoring.words import difference_text, interval_text, title_of, value_text
 from pex.record.search import trace_page
 from pex.report.night import night_style
 from pex.report.tables import NO_MATH, format_usd
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 FIRST = ("traces", "error_share", "latency_s", "cost_usd", "refusal_share", "cut_off_share")
 """Metrics whose plots are seen at once, with scores and feedback."""
-MOST_LEVELS, MOST_RELEASES = 6, 12
+MOST_LEVELS, MOST_RELEASES, MOST_MOVES = 6, 12, 10
 _SIGNS = {"alarm": "▼", "quiet": "✓", "cannot tell": "?"}
 _KINDS = {"alarm": "bad", "quiet": "good", "cannot tell": "soft"}
 
@@ -113,7 +114,10 @@ def plots(results: Shown, metrics: Sequence[str] | None = None) -> dict[str, Mar
         results: the look.
         metrics: only these.
     """
-    table = results.over_time(metrics=metrics)
+    return _drawn(results, results.over_time(metrics=metrics))
+
+
+def _drawn(results: Shown, table: pd.DataFrame) -> dict[str, Markup]:
     releases = [(at, str(number)) for number, (at, _) in enumerate(_releases(results.frame), 1)]
     begun: dict[str, list[datetime.datetime]] = {}
     for alarm in results.alarms:
@@ -132,7 +136,8 @@ def plots(results: Shown, metrics: Sequence[str] | None = None) -> dict[str, Mar
 
 
 def _data(results: Shown) -> dict[str, Any]:
-    drawn = plots(results)
+    table = results.over_time()
+    drawn = _drawn(results, table)
     first = [
         name for name in drawn if name in FIRST or name.startswith(("score.", "feedback."))
     ]  # fmt: skip
@@ -151,11 +156,33 @@ def _data(results: Shown) -> dict[str, Any]:
         "releases": [
             (number, text) for number, (_, text) in enumerate(_releases(results.frame), 1)
         ],
+        "moves": _moves(table, results),
         "step": results.spec.step,
         "level": level,
         "tables": [_table(results, by) for by in _divisions(results)],
         "not_randomised": NOT_RANDOMISED,
     }
+
+
+def _moves(table: pd.DataFrame, results: Shown) -> list[dict[str, str]]:
+    step = (
+        datetime.timedelta(hours=1) if results.spec.step == "hour" else datetime.timedelta(days=1)
+    )
+    releases = _releases(results.frame)
+    shown = []
+    for row in level_changes(table).head(MOST_MOVES).to_dict("records"):
+        write = functools.partial(value_text, row["metric"], row["kind"])
+        near = [text for at, text in releases if row["first"] - step <= at < row["last"] + 2 * step]
+        pattern = "%Y-%m-%d" if results.spec.step == "day" else "%Y-%m-%d %H:%M"
+        begun, first, last = (f"{row[name]:{pattern}}" for name in ("since", "first", "last"))
+        shown.append({
+            "title": title_of(row["metric"]),
+            "before": write(row["before"]),
+            "after": write(row["after"]),
+            "since": begun if first == last else f"{begun} ({first} to {last})",
+            "near": "; ".join(near) or "–",
+        })  # fmt: skip
+    return shown
 
 
 def _facts(results: Shown) -> list[tuple[str, str]]:
@@ -275,11 +302,12 @@ def _cell(metric: str, kind: str, row: dict[str, Any]) -> dict[str, str]:
     interval = interval_text(metric, kind, row["lo"], row["hi"])
     diff = ""
     if not math.isnan(row["diff"]):
-        sign = "+" if row["diff"] > 0 else ""
-        diff = f"{sign}{value_text(metric, kind, row['diff'])}"
-        ends = interval_text(metric, kind, row["diff_lo"], row["diff_hi"])
-        diff += f" ({ends})" if ends else ""
-        diff = f"difference {diff}"
+        by, lo, hi = (
+            difference_text(metric, kind, row[name]) for name in ("diff", "diff_lo", "diff_hi")
+        )
+        points = " points" if kind == "share" else ""
+        ends = "" if math.isnan(row["diff_lo"]) else f" ({lo} to {hi})"
+        diff = f"difference {by}{points}{ends}"
     return {
         "value": value_text(metric, kind, row["value"]),
         "interval": f"({interval})" if interval and kind != "count" else "",

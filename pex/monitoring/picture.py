@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pex.report.plots import paper
-from pex.report.svg_pen import BACK, MARK, SOFT, draw_line, draw_svg, draw_text
+from pex.report.svg_pen import BACK, MARK, SOFT, Axis, draw_line, draw_svg, draw_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -62,8 +62,7 @@ def over_time_svg(
         return round(_TOP + (1 - (value - low) / ((high - low) or 1.0)) * _HEIGHT, 1)
 
     out = [draw_text(0, 14, title, bold=True)]
-    for step in range(4):
-        value = low + (high - low) * step / 3
+    for value in Axis((low, high), 0).ticks():
         out.append(draw_line(_LEFT, y(value), _LEFT + _WIDTH, y(value)))
         out.append(draw_text(_LEFT - 8, y(value) + 4, write(value), "end", soft=True))
     out += _dates(rows, x)

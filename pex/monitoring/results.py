@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pex.core.errors import PexError
 from pex.monitoring.alarm import Alarm, RuleState
 from pex.monitoring.baseline import Baseline
+from pex.monitoring.level_changes import level_changes
 from pex.monitoring.look import Look, alarms_junit
 from pex.monitoring.over_time import over_time, side_by_side
 from pex.monitoring.scoring import Scored
@@ -129,6 +130,15 @@ class MonitorResults:
             metrics=metrics,
             confidence=self.spec.confidence,
         )
+
+    def level_changes(self) -> pd.DataFrame:
+        """Where the level of a metric moved, the clearest first; a description, not a test.
+
+        Returns:
+            `metric, kind, since, first, last, before, after`; see
+            `pex.monitoring.level_changes.level_changes`.
+        """
+        return level_changes(self.over_time())
 
     def by(self, column: str, *, reference: str | None = None) -> pd.DataFrame:
         """The metrics of prompt versions, models or others beside each other, with differences.

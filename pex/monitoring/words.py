@@ -66,6 +66,21 @@ def value_text(metric: str, kind: str, value: float) -> str:
     return minus(f"{value:.3g}")
 
 
+def difference_text(metric: str, kind: str, value: float) -> str:
+    """A difference of two figures; of shares in percentage points, without the unit.
+
+    Example:
+        >>> difference_text("error_share", "share", -0.663), difference_text("traces", "count", 9)
+        ('−66', '+9')
+    """
+    if math.isnan(value):
+        return "–"
+    if kind == "share":
+        points = 100 * value
+        return minus(f"{points:+.0f}" if abs(points) >= 10 else f"{points:+.1f}")
+    return ("+" if value > 0 else "") + value_text(metric, kind, value)
+
+
 def interval_text(metric: str, kind: str, lo: float, hi: float) -> str:
     """An interval in words.
 
