@@ -29,7 +29,9 @@ def record_look(results: MonitorResults) -> str:
     from pex.monitoring.page import page
 
     at = results.now.astimezone()
-    state = {0: "no alarm", 1: f"{len(results.alarms)} alarms", 3: "cannot tell"}[results.code]
+    many = len(results.alarms)
+    alarms = f"{many} alarm{'' if many == 1 else 's'}"
+    state = {0: "no alarm", 1: alarms, 3: "cannot tell"}[results.code]
     study = StudyRun(
         results.uri,
         KIND,

@@ -37,7 +37,8 @@ class FineTuneRun:
         tags: Mapping[str, str],
     ) -> None:
         self._study = StudyRun(uri, KIND, place, name, identity, tags)
-        self._study.write(params=params)
+        self._study.write(params={key: value for key, value in params.items() if value != ""})
+        self._about = f"{params.get('model')} trained on {params.get('training_file')}"
         self._uri = uri
         self._client = connect(uri)
         self._there: dict[str, set[int]] = {}
@@ -84,7 +85,9 @@ class FineTuneRun:
         numbers = {key: float(value) for key, value in facts.items() if not isinstance(value, str)}
         texts = {f"pex.{key}": value for key, value in facts.items() if isinstance(value, str)}
         tags = {"pex.job_status": status, **{key: text for key, text in texts.items() if text}}
-        self._study.write(metrics=numbers, tags=tags)
+        tuned = f"; the tuned model is {facts['tuned']}" if facts.get("tuned") else ""
+        note = f"{self._about}: {status}{tuned}"
+        self._study.write(metrics=numbers, tags=tags, note=note)
         self._study.end(_STATUS.get(status, "failed"))
 
     def _steps(self, key: str) -> set[int]:

@@ -97,6 +97,7 @@ def _is_in_mlflow(uri: str, run_id: str) -> None:
     assert run.data.tags["pex.kind"] == "finetune"
     assert len(run.data.tags["pex.dataset_sha256"]) == 64
     assert run.data.params["model"] == "lab/m1"
+    assert "the tuned model is lab/ft:m1" in run.data.tags["mlflow.note.content"]
     curve = client.get_metric_history(run_id, "train_loss")
     assert [(metric.step, metric.value) for metric in curve] == [
         (1, 2.0), (2, 1.0), (3, 0.6667), (4, 0.5)
@@ -111,6 +112,7 @@ def _is_closed_in_mlflow(uri: str, job: str) -> None:
     places = [item.experiment_id for item in client.search_experiments()]
     (run,) = client.search_runs(places, f"tags.`pex.job` = '{job}'")
     assert (run.info.status, run.data.tags["pex.job_status"]) == ("KILLED", "cancelled")
+    assert run.data.tags["mlflow.note.content"].endswith("train.jsonl: cancelled")
 
 
 def _compares(project: Path, tuned: str) -> None:

@@ -16,9 +16,8 @@ from typing import NamedTuple
 import orjson
 
 from pex.monitoring.kept_traces import WANTED, KeptTraces, limits
+from pex.monitoring.traces import TRIAGE
 
-TRIAGE = "pex.triage"
-"""The name of the assessments that are a decision here, and of the tag."""
 _LOW = 0.5
 """A score of pex below this is low; of several of a name, the newest counts."""
 _LOW_SHARE = 0.4
