@@ -46,7 +46,7 @@ A_WHOLE_STORY = "06_after_deployment.ipynb"
 SAYS = {
     A_WHOLE_STORY: (
         "Alarm: tells", "near in time: review-service/2", "'friendlier' is worse than",
-        "exit code 1", "back to version 1",
+        "exit code 1", "moved from version 2 to 1",
         "left out, held out: split 'confirm'", "The job has succeeded",
         "30 cases from traces",
     )
