@@ -1,4 +1,4 @@
-"""Eight days of customers in a minute: traffic, feedback, a drift and a bad release.
+"""Eight days of customers in a few minutes: traffic, feedback, a drift and a bad release.
 
 The days are in the past, today being the last. Which day the bad release comes and which kind of
 customer the drift brings follow from the seed; nobody else is told.

@@ -1,7 +1,7 @@
 """A small application: it tells customers' reviews apart, and every answer is a trace in MLflow.
 
 The prompt comes from the library (`review-service@champion`), so a release is a move of the alias.
-The clock is given, so that a load script can live through two weeks in a minute.
+The clock is given, so that a load script can live through days in minutes.
 """
 
 from __future__ import annotations
