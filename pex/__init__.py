@@ -9,6 +9,7 @@ Each room (a package in this folder) is a subject, and imports only rooms furthe
     magics          %%prompt and %pex
     browser         pex.browse: the library browser
     playground      pex.Playground
+    incidents       harm done by a deployed prompt: recorded, stopped, fixed, tested for
     monitoring      deployed traces: watched, triaged, turned into cases
     training        training data and fine-tuning jobs
     batch           plans run by Papermill, night by night: judged, shown, scheduled

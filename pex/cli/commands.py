@@ -48,6 +48,7 @@ COMMANDS = {
     "cases": "Cases: propose new ones, review them, audit them, how many are needed, which to "
     "label.",
     "monitor": "Look at deployed traces: figures over time, scores of a sample, feedback, alarms.",
+    "incident": "Incidents: harm done by a deployed prompt is recorded, stopped, fixed and tested.",
     "model": "The built-in model local/smollm2: a small real language model, without a key.",
 }
 """Each with the first sentence of its help; a command without one is not listed."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Annotated
 
@@ -27,14 +28,17 @@ def status(
 
     Each stage is read from where it is kept anyway: requirements and cases from the files, versions
     and moves from the library, scores from MLflow, traces and feedback from the experiments that a
-    `monitor.yaml` names. What is stuck comes with the command that helps.
+    `monitor.yaml` names. What is stuck comes with the command that helps, and incidents that are
+    not closed come first.
     Examples: pexlab status · pexlab status review-service --report status.html
     """
+    from pex.incidents.overview import open_lines
     from pex.monitoring.status.page import SIGNS, project_status
 
     if report is not None and report.suffix not in (".html", ".htm"):
         raise PexError(f"--report {report}: expected a name that ends in .html")
     found = project_status(find_project(), prompts, days)
+    found = dataclasses.replace(found, incidents=tuple(open_lines(find_project())))
     unknown = set(prompts or ()) - {item.name for item in found.prompts}
     if unknown:
         name = min(unknown)
@@ -48,6 +52,8 @@ def status(
         console.document(found.to_json())
         return
     console.out(found.sentence)
+    for text in found.incidents:
+        console.out(text)
     for text in found.problems:
         console.err(text)
     if found.prompts:

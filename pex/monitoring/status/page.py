@@ -36,12 +36,14 @@ class ProjectStatus:
         days: how many days of traces were looked at.
         at: when it was looked, in UTC.
         problems: what could not be read, in sentences.
+        incidents: those that are not closed, in sentences.
     """
 
     prompts: tuple[PromptStatus, ...]
     days: int
     at: datetime.datetime
     problems: tuple[str, ...] = ()
+    incidents: tuple[str, ...] = ()
 
     @property
     def sentence(self) -> str:
@@ -61,6 +63,7 @@ class ProjectStatus:
             "at": self.at.isoformat(timespec="seconds"),
             "days": self.days,
             "problems": list(self.problems),
+            "incidents": list(self.incidents),
             "prompts": [
                 {
                     "name": item.name,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from pex.cases.forget_rows import without_rows
 from pex.core.canonical_json import digest
 from pex.core.case import Case
 from pex.core.case_files import rows_of
-from pex.core.cases import parse_cases, read_cases, roles_of
+from pex.core.cases import ROLES, parse_cases, read_cases, roles_of
 from pex.core.errors import PexError, nearest
 from pex.core.provenance import Provenance
 from pex.core.reading import Reading
@@ -74,6 +74,8 @@ class Files:
         self._reading: Reading = table.reading
         self.inputs = list(table.cases[0].inputs) if table.cases else []
         found = {case.inputs.get(COLUMN) for case in table.cases}
+        self.expects = any(case.expected is not None for case in table.cases)
+        """Whether its cases have expected answers."""
         self._held_out = "confirm" if found & set(SETS) else "test"
 
     def inputs_of(
@@ -118,12 +120,23 @@ class Files:
         )
 
     def add_case(
-        self, inputs: Mapping[str, Any], expected: Any, origin: Provenance
+        self,
+        inputs: Mapping[str, Any],
+        expected: Any,
+        origin: Provenance | None,
+        tags: Sequence[str] = (),
     ) -> tuple[Case, Change | None]:
         """Append a case.
 
         A row of this trace that is there already is from a decision that was cut short, by a kill
-        for instance: it stays as it is, without a change, or is replaced if the answer is another.
+        for instance: it stays as it is, without a change, or is replaced if the answer is another
+        or it lacks a tag.
+
+        Args:
+            inputs: its inputs.
+            expected: the expected answer.
+            origin: the trace that it is from; None if a person wrote it.
+            tags: its tags; a file without a column for them gets one.
 
         Raises:
             PexError: the file cannot hold it, or has another case with these inputs or of this
@@ -137,14 +150,21 @@ class Files:
             rows = [row for _, row in rows_of(data, path, self._reading)]
             names = list(dict.fromkeys(str(key) for row in rows for key in row))
             roles = roles_of(names, self._columns, path.name)
-            case_id = f"t-{digest(origin.trace)}" if "id" in roles else digest(dict(inputs))
-            case = Case(case_id, dict(inputs), expected, provenance=origin)
+            own = dict(inputs)
+            case_id = digest(own)
+            if "id" in roles:
+                case_id = f"t-{digest(origin.trace)}" if origin else f"i-{case_id}"
+            case = Case(case_id, own, expected, tags=tuple(tags), provenance=origin)
             base = data
             for number, other in enumerate(there):
-                same_trace = other.provenance and other.provenance.trace == origin.trace
-                if same_trace and other.inputs == case.inputs:
-                    if other.expected == expected:
+                known_trace = other.provenance.trace if other.provenance else ""
+                same_trace = origin is not None and known_trace == origin.trace
+                known = bool(tags) and _texts(other) == _texts(case)
+                if known or (same_trace and other.inputs == case.inputs):
+                    if other.expected == expected and set(tags) <= set(other.tags):
                         return other, None
+                    if known:
+                        case = _tagged(other, expected, tags, path)
                     base = without_rows(data, path, {number}, self._reading)
                 elif same_trace or other.id == case_id or _texts(other) == _texts(case):
                     which = (
@@ -154,7 +174,11 @@ class Files:
                         f"{path.name} already has a case {which}: '{other.id}'",
                         hint=f"link the trace to it: known('{other.id}'), or change that row",
                     )
-            base = add_columns(base, path, list(origin.row()), self._reading)
+            columns = list(origin.row()) if origin else []
+            if case.tags and "tags" not in roles:
+                columns.append(self._columns.get("tags", ROLES["tags"]))
+            if columns:
+                base = add_columns(base, path, columns, self._reading)
             after = add(base, path, self._columns, case, self._reading)
             write(path, after, seen)
             return case, Change(path, data, base, after)
@@ -204,6 +228,18 @@ class Files:
         if near:
             raise PexError(f"no requirement or case is called '{name}'", hint=near)
         return f"issue: {name}"
+
+
+def _tagged(case: Case, expected: Any, tags: Sequence[str], path: Path) -> Case:
+    """A case that is there already, with more tags."""
+    if case.provenance is None and case.expected != expected:
+        raise PexError(
+            f"{path.name} has a case with these inputs, '{case.id}', whose expected answer is "
+            f"{case.expected!r}, not {expected!r}",
+            hint="correct that row first, or give its answer",
+        )
+    every = tuple(dict.fromkeys((*case.tags, *tags)))
+    return dataclasses.replace(case, expected=expected, tags=every)
 
 
 def _texts(case: Case) -> dict[str, Any]:

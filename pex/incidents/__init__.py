@@ -1,0 +1,1 @@
+"""Incidents: what a deployed prompt did to people, stopped, fixed, and tested for every night."""
