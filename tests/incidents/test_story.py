@@ -44,7 +44,7 @@ def shop(project: Path, uri: str) -> Path:
     bad = pex.Prompt("Write a friendly letter about this review: {{ review }}", name="reviews")
     pex.library.save(bad, alias="champion")
     row = {"trace_id": "tr-1", "prompt": "reviews/2", "inputs": {"review": TEXT}, "request": TEXT,
-           "response": "Dear Ada, how positive of you, and how negative!", 
+           "response": "Dear Ada, how positive of you, and how negative!",
            "model": "smollm2"}  # fmt: skip
     bulk_traces(uri, "app", [row])
     return project
