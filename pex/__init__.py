@@ -16,6 +16,7 @@ Each room (a package in this folder) is a subject, and imports only rooms furthe
     adoption        may every prompt move to a new model?
     improvement     better prompts, confirmed on cases that no proposal has seen
     evidence        what runs say of a prompt's version before it is shipped
+    redteam         pex.redteam: attacks on an experiment's prompts, and their harmless twins
     experiment      pex.Experiment: prepared, run, gated, extended, saved
     results         pex.Results: loaded, compared, rescored, corrected, recorded
     rating          pex.Rating: which of two answers is better?
@@ -43,7 +44,7 @@ from typing import TYPE_CHECKING, Any
 from pex.core.version import __version__
 
 if TYPE_CHECKING:
-    from pex import library, stats
+    from pex import library, redteam, stats
     from pex.adoption.adopting import adopt
     from pex.adoption.adoption import Adoption
     from pex.batch.night.read_back import read_night
@@ -107,6 +108,7 @@ _HOMES = {
     "monitor": "pex.monitoring.monitor",
     "promote": "pex.evidence.promotion.promotion",
     "read_night": "pex.batch.night.read_back",
+    "redteam": "pex.redteam",
     "review": "pex.evidence.review.reviews",
     "rollback": "pex.evidence.promotion.promotion",
     "stats": "pex.stats",
@@ -148,6 +150,7 @@ __all__ = [
     "monitor",
     "promote",
     "read_night",
+    "redteam",
     "review",
     "rollback",
     "stats",

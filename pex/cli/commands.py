@@ -47,6 +47,8 @@ COMMANDS = {
     "stop.",
     "cases": "Cases: propose new ones, review them, audit them, how many are needed, which to "
     "label.",
+    "redteam": "Attack an experiment's own prompts, beside harmless twins: two rates for each "
+    "category.",
     "monitor": "Look at deployed traces: figures over time, scores of a sample, feedback, alarms.",
     "incident": "Incidents: harm done by a deployed prompt is recorded, stopped, fixed and tested.",
     "model": "The built-in model local/smollm2: a small real language model, without a key.",

@@ -7,6 +7,7 @@ import functools
 import math
 from typing import TYPE_CHECKING, Any
 
+from pex.compare.attacks import score_applies
 from pex.compare.metric import Metric
 from pex.score.unusual_answers import unusual
 
@@ -25,7 +26,8 @@ class Pairing:
     """A candidate and its baseline on the cases with a value for both.
 
     `candidate` and `baseline` hold one mean over the repeats for each of `case_ids`; `groups` the
-    cases' groups as numbers. `dropped` counts the cases that were run but are not included,
+    cases' groups as numbers. `dropped` counts the cases that were run but are not included, except
+    those that the score does not apply to,
     `errors_*` the calls that ended in an error, `replayed` the answers that were reused,
     `shared` the answers that both took from the same request.
     """
@@ -87,6 +89,8 @@ class Table:
         known = ~np.isnan(values)
         self._counts = sums(known)
         self._asked = sums() > 0
+        applies = score_applies(frame, metric.column)
+        self._wanted = self._asked if applies is None else sums(applies.astype(float)) > 0
         with np.errstate(invalid="ignore"):
             self._means = sums(np.where(known, values, 0.0)) / self._counts
         self._of_variant = functools.partial(_counted, variant_of=variant_of, variants=len(names))
@@ -118,7 +122,8 @@ class Table:
             return Pairing([], none, none, nothing, len(self._means), 0, 0, 0, 0, 0)
         a, b = self._means[:, one], self._means[:, two]
         both = ~np.isnan(a) & ~np.isnan(b)
-        asked = self._asked[:, one] | self._asked[:, two]
+        # A case that the score does not apply to is not missing.
+        asked = self._wanted[:, one] | self._wanted[:, two]
         counts = self._counts[:, [one, two]][both]
         alike = bool(both[asked].all()) and bool((a[both] == b[both]).all())
         return Pairing(

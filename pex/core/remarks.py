@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from pex.core.about import About
+from pex.core.attack_columns import BANNER, KIND
 from pex.core.provenance import origin_notes
 
 EXAMPLE = "example"
@@ -75,7 +76,8 @@ def of_run(frame: Any, about: About) -> list[str]:
         about: the record of the run, with the remarks on its judges' verdicts.
     """
     said = [text for texts in of_frame(frame).values() for text in texts]
-    said = [*origin_notes(frame), *said]
+    banner = [BANNER] if f"case.{KIND}" in frame.columns else []
+    said = [*banner, *origin_notes(frame), *said]
     return [*said, *(text for judge in about.judges for text in judge.remarks)]
 
 

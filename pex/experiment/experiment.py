@@ -33,10 +33,12 @@ from pex.experiment.views import tell
 from pex.library.resolve import resolve_beside
 from pex.project.files import validate
 from pex.project.folder import declared_beside, load_variants
+from pex.project.redteam_spec import RedteamSpec
 from pex.project.spec import CasesSpec, ExperimentSpec, load_spec
 from pex.results.results import Results
 from pex.run.estimate import Preview
 from pex.run.request import check_variables
+from pex.score.base import Scorer
 from pex.score.build import build, parted
 from pex.score.judge.judge import Judge
 
@@ -471,6 +473,16 @@ class Experiment:
         return dict(self._criteria().parts["scorers"])
 
     @property
+    def scorers(self) -> list[Scorer]:
+        """Its scorers without the judges, as they were built for its cases."""
+        return parted(self._built)[0]
+
+    @property
+    def redteam(self) -> RedteamSpec:
+        """How its prompts are attacked: the section of its file, else the defaults."""
+        return self._spec.redteam or RedteamSpec()
+
+    @property
     def judges(self) -> list[Judge]:
         """The judges among its scorers."""
         return parted(self._built)[1]
@@ -479,10 +491,11 @@ class Experiment:
         self,
         variants: Sequence[Variant],
         cases: Sequence[Case],
-        checks: Sequence[Mapping[str, Any] | Judge] = (),
+        checks: Sequence[Any] = (),
         *,
         whole: bool = False,
         name: str | None = None,
+        own_scorers: bool = True,
     ) -> Experiment:
         """The same experiment with other variants and cases: for a Playground, a cell, a study.
 
@@ -495,6 +508,7 @@ class Experiment:
             checks: scorers besides its own: judges, others as a file would have them.
             whole: keep the gate; otherwise, judges without an opponent are left out.
             name: a name of its own, under which its calls are in the ledger.
+            own_scorers: False leaves its own scorers out: only `checks` score.
 
         Raises:
             PexError: something does not fit; with `whole`, also the gate or a judge.
@@ -508,8 +522,10 @@ class Experiment:
         if name is not None:
             new._spec = self._spec.model_copy(update={"name": check_name(name, "experiment name")})
         new._drafted_in, new._cases_path = self.folder, None
-        new._scorers = [*self._scorers, *checks]
-        new._built = [*self._built, *build(checks, list(cases), self._base)]
+        kept_scorers = self._scorers if own_scorers else []
+        kept_built = self._built if own_scorers else []
+        new._scorers = [*kept_scorers, *checks]
+        new._built = [*kept_built, *build(checks, list(cases), self._base)]
         if whole:
             check_judges(parted(self._built)[1], variants, 1, new.folder)
             new._gate = new._resolved_gate()
@@ -521,7 +537,8 @@ class Experiment:
         ]
         new._built = [new._built[number] for number in kept]
         new._scorers = [new._scorers[number] for number in kept]
-        new._spec, new._gate = new._spec.model_copy(update={"gate": None}), None
+        dropped: dict[str, Any] = {"gate": None} | ({} if own_scorers else {"requirements": []})
+        new._spec, new._gate = new._spec.model_copy(update=dropped), None
         return new
 
     def gated(self, variants: Sequence[Variant], baseline: str) -> Experiment:

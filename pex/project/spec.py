@@ -19,6 +19,7 @@ from pex.core.splits import check_shares
 from pex.core.values import as_text
 from pex.core.yamltext import dump_yaml
 from pex.project.files import kind_of, read_yaml
+from pex.project.redteam_spec import RedteamSpec
 
 
 class Strict(BaseModel):
@@ -119,6 +120,7 @@ class ExperimentSpec(Strict):
     gate: GateSpec | None = None
     requirements: list[Requirement] = Field(default_factory=list)
     splits: dict[str, float] | None = None
+    redteam: RedteamSpec | None = None
 
     @field_validator("splits")
     @classmethod

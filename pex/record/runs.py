@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pex.core.about import About
+from pex.core.attack_columns import BANNER
 from pex.core.batch_context import BatchContext
 from pex.core.case import Case
 from pex.core.case_hash import cases_sha256
@@ -183,6 +184,7 @@ class Recorder:
         self.write_scores(summary, about, comparison, of_run(frame, about), binary)
         self._client.set_tag(self.run_id, YES_NO, ", ".join(sorted(binary)))
         self.write_requirements(frame, about)
+        self.write_attacks(frame, about)
         self.write_frontier(frontier)
         counts = {key: float(value) for key, value in about["counts"].items()}
         total = summary["cost_usd"].sum(min_count=len(summary)) if len(summary) else math.nan
@@ -277,6 +279,16 @@ class Recorder:
             self._client.set_tag(self.children[name], requirements.TAG, text)
         for name, text in requirements.states_tags(table).items():
             self._client.set_tag(self.children[name], requirements.STATES, text)
+
+    def write_attacks(self, frame: pd.DataFrame, about: About) -> None:
+        """Write both rates of a red-team run as metrics of each variant, by category."""
+        from pex.compare.attacks import attack_rates, is_redteam, metrics_of
+
+        if not is_redteam(frame):
+            return
+        for variant, metrics in metrics_of(attack_rates(frame, about)).items():
+            self._log(self.children[variant], {}, metrics)
+        self._client.set_tag(self.run_id, "pex.redteam", BANNER)
 
     def _rename(self, about: About, summary: pd.DataFrame, binary: Collection[str]) -> None:
         """Name the run after what it was and found; a name given by a person is kept."""
@@ -461,6 +473,7 @@ def rescore(
     recorder = Recorder.of(uri, run_id)
     recorder.write_scores(summary, about, comparison, of_run(frame, about), percentages(frame))
     recorder.write_requirements(frame, about)
+    recorder.write_attacks(frame, about)
     recorder.write_frontier(frontier)
     recorder.clear_stale(about.scorers)
     files.replace(recorder._client, run_id, frame, about, texts, comparison)

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import Environment, FileSystemLoader, Template
 from markupsafe import Markup
 
+from pex.compare.attacks import attack_rates, is_redteam
 from pex.compare.requirements import states
 from pex.core.about import About, PromptInfo
 from pex.core.remarks import of_run
 from pex.core.text import value_text
+from pex.report.attacks import rates_html, rates_svg
 from pex.report.comparison import explain, sentences, table_html
 from pex.report.comparison_matrix import overview_html
 from pex.report.frontier import choice as marked_choice
@@ -98,6 +100,7 @@ def page(
         ),
         sides=Markup(show(max_rows=MAX_CASES, baseline=baseline, max_bytes=MAX_BYTES)),
         **_requirements(frame, about),
+        **_attacks(frame, about),
         **_verdict(comparison, slices),
     )
 
@@ -107,6 +110,14 @@ def _requirements(frame: pd.DataFrame, about: About) -> dict[str, Any]:
         return {}
     table = requirements_table(states(frame, about.requirements, about.checks))
     return {"requirements": Markup(table), "requirement_notes": requirement_notes(about)}
+
+
+def _attacks(frame: pd.DataFrame, about: About) -> dict[str, Any]:
+    """The section of a red-team run: both rates of each category."""
+    if not len(frame) or not is_redteam(frame):
+        return {}
+    rates = attack_rates(frame, about)
+    return {"attacks": Markup(rates_html(rates)), "attacks_plot": Markup(rates_svg(rates))}
 
 
 def _prompt(prompt: PromptInfo) -> dict[str, Any]:

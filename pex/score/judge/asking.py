@@ -114,6 +114,8 @@ def _trust(judge: Judge) -> dict[str, Any]:
         "high": found.kappa_high,
         "rated_at": found.rated_at,
         "raters": list(found.raters),
+        "labels": list(found.labels),
+        "table": [list(row) for row in found.table],
     }
     return {"calibrated": calibrated, "why": why, "calibration": figures}
 
