@@ -28,7 +28,7 @@ app = typer.Typer(
 _Id = Annotated[
     str | None,
     typer.Argument(
-        metavar="[ID]", help="The incident, or a part of its id; else the only one not closed."
+        metavar="ID", help="The incident, or a part of its id; else the only one not closed."
     ),
 ]
 _Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
@@ -50,7 +50,7 @@ def new(
     trace: Annotated[
         str | None,
         typer.Argument(
-            metavar="[TRACE]", help="The id of a trace in MLflow, or from a triage's queue."
+            metavar="TRACE", help="The id of a trace in MLflow, or from a triage's queue."
         ),
     ] = None,
     prompt: Annotated[
@@ -332,7 +332,7 @@ def drill(
     prompt: Annotated[
         str | None,
         typer.Argument(
-            metavar="[NAME@ALIAS]",
+            metavar="NAME@ALIAS",
             help="A prompt of the library; else one is made, and deleted at the end.",
         ),
     ] = None,

@@ -22,7 +22,7 @@ from pex.core.prompt import Prompt
 from pex.incidents.containment import contain, undo
 from pex.incidents.moments import duration, now, text_of
 from pex.incidents.opening import Opening, open_incident
-from pex.incidents.record import Incident, entry, read, update
+from pex.incidents.record import FOLDER, Incident, entry, read, update
 from pex.incidents.switch import MADE, Switch
 from pex.library.content import encode
 from pex.library.reference import parse_reference
@@ -76,7 +76,36 @@ def start_drill(
             nothing has moved.
         KeyboardInterrupt: it was stopped; the alias is where it was, the record says so.
     """
-    put_back(project)
+    with _alone(project) as alone:
+        if not alone:
+            raise PexError("a drill is running in this project", hint="wait for its end")
+        return _started(project, reference, wait, say)
+
+
+@contextlib.contextmanager
+def _alone(project: Path) -> Iterator[bool]:
+    """Whether no drill is running; until the end of the block none begins."""
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(private.folder(project / private.STATE) / "drill.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        lock.release()
+
+
+def _started(
+    project: Path,
+    reference: str | None,
+    wait: Callable[[str], None] | None,
+    say: Callable[[str], None],
+) -> Drill:
+    _put_back(project)
     if reference is None:
         name, alias = MADE, ALIAS
     else:
@@ -90,7 +119,7 @@ def start_drill(
                 _make(project)
             return _played(project, name, alias, wait, say)
         finally:
-            for line in put_back(project):
+            for line in _put_back(project):
                 say(line)
 
 
@@ -193,11 +222,20 @@ def _note(project: Path, known: dict[str, Any]) -> None:
 
 
 def put_back(project: Path) -> list[str]:
-    """Put back what a drill has moved, also one that was stopped; what was done, in sentences.
+    """Put back what a drill has moved that was stopped; what was done, in sentences.
+
+    A drill that is running is left alone.
 
     Raises:
         PexError: the registry does not answer: the next command tries again.
     """
+    if not (project / private.STATE / FILE).is_file():
+        return []
+    with _alone(project) as alone:
+        return _put_back(project) if alone else []
+
+
+def _put_back(project: Path) -> list[str]:
     path = project / private.STATE / FILE
     try:
         known = json.loads(path.read_text(encoding="utf-8"))
@@ -225,6 +263,11 @@ def put_back(project: Path) -> list[str]:
                 f"{alias} of {name} is at version {current}: somebody moved it during the drill, "
                 "so it was left there"
             )
+    record = project / FOLDER / str(known.get("record"))
+    with contextlib.suppress(PexError, OSError):  # it is the team's file
+        if read(record).state != "closed":
+            fields = {"closed_at": text_of(now()), "containment": []}
+            update(record, fields, [entry(f"drill stopped; {alias} was put back", who="pex")])
     path.unlink()
     return said
 

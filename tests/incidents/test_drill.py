@@ -7,7 +7,7 @@ import pytest
 import pex
 from pex.core import private
 from pex.core.errors import PexError
-from pex.incidents.drill import start_drill
+from pex.incidents.drill import put_back, start_drill
 from pex.incidents.overview import overview
 from pex.incidents.record import incidents
 from pex.library.registry_api import cards
@@ -18,9 +18,12 @@ from tests.helpers.promoting import aliases
 
 def test_a_drill_on_a_prompt_of_the_project_measures_and_puts_back(ask):
     seen = []
-    done = start_drill(
-        ask, "ask@champion", wait=lambda text: seen.append(aliases(ask)), say=lambda line: None
-    )
+
+    def wait(text):
+        assert put_back(ask) == []  # another command meanwhile
+        seen.append(aliases(ask))
+
+    done = start_drill(ask, "ask@champion", wait=wait, say=lambda line: None)
     assert seen == [{"champion": 4}, {"champion": 4}, {"champion": 2}]
     assert aliases(ask) == {"champion": 4}
     assert (done.incident.drill, done.incident.state) == (True, "closed")
@@ -45,15 +48,27 @@ def test_ctrl_c_puts_back(ask):
 
 
 def test_after_a_crash_the_next_command_puts_back_unless_somebody_moved_it(ask):
-    left = {"prompt": "ask", "alias": "champion", "made": False, "at": 4, "moved_to": 2}
+    left = {
+        "prompt": "ask",
+        "alias": "champion",
+        "made": False,
+        "at": 4,
+        "moved_to": 2,
+        "record": "a.md",
+    }
     state = ask / ".pex" / "drill.json"
     private.folder(state.parent)
+    record = ask / "incidents" / "a.md"
+    record.parent.mkdir()
+    record.write_text("---\nseverity: 2\ndrill: true\ncontainment: [{alias: champion}]\n---\n")
     state.write_text(json.dumps(left))
     pex.library.set_alias("ask", "champion", 2)
     done = pexlab("incident", "list", folder=ask)
     assert "put back: champion of ask is at version 4 again" in done.stderr
     assert aliases(ask) == {"champion": 4}
     assert not state.exists()
+    found = incidents(ask)[0][0]
+    assert (found.state, found.containment) == ("closed", ())
 
     pex.library.set_alias("ask", "champion", 1)
     state.write_text(json.dumps(left))
