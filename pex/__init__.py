@@ -44,7 +44,7 @@ from typing import TYPE_CHECKING, Any
 from pex.core.version import __version__
 
 if TYPE_CHECKING:
-    from pex import library, redteam, stats
+    from pex import guard, library, redteam, stats
     from pex.adoption.adopting import adopt
     from pex.adoption.adoption import Adoption
     from pex.batch.night.read_back import read_night
@@ -102,6 +102,7 @@ _HOMES = {
     "feedback": "pex.monitoring.feedback",
     "generate_cases": "pex.improvement.cases.generate",
     "grid": "pex.core.variant",
+    "guard": "pex.guard",
     "improve": "pex.improvement.improvement",
     "library": "pex.library",
     "load_run": "pex.results.load",
@@ -144,6 +145,7 @@ __all__ = [
     "feedback",
     "generate_cases",
     "grid",
+    "guard",
     "improve",
     "library",
     "load_run",

@@ -23,9 +23,9 @@ _LATEST = 9e9
 class Request:
     """A request to a model: one variant, one case, one repeat.
 
-    `body` is the JSON body of a chat completion; `key` identifies the request and its repeat
-    independently of host, port and credentials. `turns` are the user's further messages, each sent
-    after the answer to the one before.
+    `body` is the JSON body of a chat completion, with placeholders for its canary and delimiters;
+    `key` identifies the request and its repeat independently of host, port and credentials. `turns`
+    are the user's further messages, each sent after the answer to the one before.
     """
 
     variant: str
@@ -38,6 +38,8 @@ class Request:
     turns: tuple[str, ...] = ()
     api: str = "chat"
     """The API that serves it: "chat", or "responses" for OpenAI's Responses API."""
+    marked: list[dict[str, Any]] | None = dataclasses.field(default=None, repr=False)
+    """The messages with marks where only the sent request has words; None if it has none."""
 
     @property
     def place(self) -> tuple[str, str, int]:
@@ -79,6 +81,8 @@ class Answer:
     """Codes for anything unusual: cut_off, filtered, read_leniently, parameter_dropped …"""
     raw_body: str | None = None
     """The raw body, if it could not be read completely."""
+    canary: list[str] | None = None
+    """The forms in which it has the request's canary, such as "plain"; None if there was none."""
     response_id: str | None = None
     """The id under which the endpoint stores it, if the next turn can continue from there."""
 
@@ -186,7 +190,7 @@ _NUMBERS = ("latency_s", "ttft_s", "cost_usd")
 _COUNTS = ("prompt_tokens", "completion_tokens", "reasoning_tokens", "cached_tokens",
            "cache_write_tokens")  # fmt: skip
 _OBJECTS = ("tool_calls", "logprobs", "conversation")
-_MAY_BE_NONE = frozenset((*_TEXTS, *_NUMBERS, *_COUNTS, *_OBJECTS))
+_MAY_BE_NONE = frozenset((*_TEXTS, *_NUMBERS, *_COUNTS, *_OBJECTS, "canary"))
 _READ: dict[str, Callable[[Any], Any]] = {
     **dict.fromkeys(_TEXTS, read_text),
     **dict.fromkeys(_NUMBERS, _read_number),
@@ -196,12 +200,13 @@ _READ: dict[str, Callable[[Any], Any]] = {
     "from_journal": bool,
     "attempts": lambda value: read_count(value) or 1,
     "remarks": _read_words,
+    "canary": lambda value: None if value is None else _read_words(value),
 }
 _TYPES: dict[str, type] = {
     **dict.fromkeys(_TEXTS, str),
     **dict.fromkeys((*_NUMBERS, "started_at"), float),
     **dict.fromkeys((*_COUNTS, "attempts"), int),
-    **dict.fromkeys((*_OBJECTS, "remarks"), list),
+    **dict.fromkeys((*_OBJECTS, "remarks", "canary"), list),
     "from_journal": bool,
 }
 _MOST = {**dict.fromkeys(_NUMBERS, _LARGEST), "started_at": _LATEST}
@@ -209,7 +214,7 @@ _MOST = {**dict.fromkeys(_NUMBERS, _LARGEST), "started_at": _LATEST}
 
 def _fits(values: list[Any], name: str) -> bool:
     """Whether a list needs no change."""
-    if name == "remarks":
+    if name in ("remarks", "canary"):
         return all(isinstance(word, str) and replace_surrogates(word) is word for word in values)
     if not all(isinstance(item, dict) for item in values):
         return False

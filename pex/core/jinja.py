@@ -19,7 +19,7 @@ from jinja2.runtime import Context, Undefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.utils import missing
 
-from pex.core import filter_bounds, template_bounds
+from pex.core import filter_bounds, hidden, template_bounds
 from pex.core.errors import nearest
 from pex.core.template_marks import CALLED, OWN_FUNCTION, TEXT_FILTERS, Marker
 
@@ -128,6 +128,8 @@ class Environment(ImmutableSandboxedEnvironment):
         self.filters |= {name: _as_text(name, self.filters[name]) for name in TEXT_FILTERS}
         self.filters |= {
             "pex_shown": _written,
+            "pex_text": _text,
+            hidden.UNTRUSTED: hidden.untrusted,
             "pex_checked": _joined,
             "pex_counted": template_bounds.counted,
             "pex_begun": template_bounds.begun,
@@ -139,6 +141,7 @@ class Environment(ImmutableSandboxedEnvironment):
 
     def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
         tree = super()._parse(source, name, filename)
+        hidden.Places().visit(tree)
         Marker(tree, self.globals).visit(tree)
         tree.set_environment(self)
         return tree
@@ -225,6 +228,15 @@ def _written(context: Context, value: Any, source: str) -> Any:
     account.go_through(value)
     text = value if type(value) is str else shown(value, source)
     account.write(len(text) if isinstance(text, str) else 20)
+    return text
+
+
+@pass_context
+def _text(context: Context, value: Any, source: str) -> str:
+    account = template_bounds.account_of(context)
+    account.go_through(value)
+    text = str(shown(value, source))
+    account.take(len(text))
     return text
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from pex.core import template
 from pex.core.errors import PexError, nearest
+from pex.core.hidden import Hidden
 from pex.core.includes import check_resolved
 from pex.core.names import ROLES
 from pex.core.text import whole_text
@@ -55,15 +56,17 @@ def _templates(part: Mapping[str, Any]) -> Any:
     return part.get("text") if part.get("type") == "text" else None
 
 
-def render_content(message: Message, values: Mapping[str, Any], where: str) -> Any:
+def render_content(
+    message: Message, values: Mapping[str, Any], where: str, words: Hidden | None = None
+) -> Any:
     """A message's content with `values` filled in; Markdown images of the user become parts."""
     content = message["content"]
     if not isinstance(content, str):
-        return [_render_part(part, values, where) for part in content]
+        return [_render_part(part, values, where, words) for part in content]
     if message["role"] != "user" or not template.has_images(content):
-        return template.render(content, values, where)
+        return template.render(content, values, where, words)
     parts: list[dict[str, Any]] = []
-    for number, piece in enumerate(template.cut(content, values, where)):
+    for number, piece in enumerate(template.cut(content, values, where, words)):
         if number % 2:
             parts.append({"type": "image_url", "image_url": {"url": piece}})
         elif piece.strip():
@@ -71,11 +74,13 @@ def render_content(message: Message, values: Mapping[str, Any], where: str) -> A
     return parts
 
 
-def _render_part(part: dict[str, Any], values: Mapping[str, Any], where: str) -> dict[str, Any]:
+def _render_part(
+    part: dict[str, Any], values: Mapping[str, Any], where: str, words: Hidden | None
+) -> dict[str, Any]:
     text = _templates(part)
     if text is None:
         return part
-    filled = template.render(text, values, where)
+    filled = template.render(text, values, where, words)
     if part["type"] == "text":
         return {**part, "text": filled}
     return {**part, "image_url": {**part["image_url"], "url": filled}}

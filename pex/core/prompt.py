@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pex.core import includes, template
 from pex.core.errors import PexError
+from pex.core.hidden import Hidden, of_call
 from pex.core.images import with_files
 from pex.core.messages import (
     Message,
@@ -199,8 +200,18 @@ class Prompt:
 
         return digest([list(self.messages), self.params, self.response_schema, self.tools])
 
-    def render(self, values: Mapping[str, Any]) -> list[Message]:
+    @property
+    def hides(self) -> frozenset[str]:
+        """What its requests have that is not stored: "canary", "untrusted" (a delimiter)."""
+        return frozenset().union(*map(template.hides, self.templates))
+
+    def render(self, values: Mapping[str, Any], words: Hidden | None = None) -> list[Message]:
         """The messages with `values` filled in, as they are sent.
+
+        Args:
+            values: of its variables.
+            words: the canary and the delimiter of untrusted values; left out, a new delimiter for
+                this call, and the canary that is in `values`.
 
         Raises:
             PexError: a variable has no value; the nearest name is given.
@@ -209,23 +220,27 @@ class Prompt:
         where = f"prompt '{self.name}'"
         turns = self.turns(values)
         own: tuple[Message, ...] = self.__dict__["messages"]  # the attribute makes an object
+        words = words or (of_call(filled, where) if self.hides else None)
         messages = [
-            {**message, "content": render_content(message, filled, where)}
+            {**message, "content": render_content(message, filled, where, words)}
             for message in (own[:-1] if turns else own)
         ]
         return [*messages, {"role": "user", "content": turns[0]}] if turns else messages
 
-    def render_with_images(self, values: Mapping[str, Any], folder: Path) -> list[Message]:
+    def render_with_images(
+        self, values: Mapping[str, Any], folder: Path, words: Hidden | None = None
+    ) -> list[Message]:
         """The messages with `values` filled in and image files embedded as data.
 
         Args:
             values: as in `render`.
             folder: the base of relative image paths; an image named by a value must be in it.
+            words: as in `render`.
 
         Raises:
             PexError: a variable has no value, or an image cannot be sent.
         """
-        messages = self.render(values)
+        messages = self.render(values, words)
         if not any(isinstance(message["content"], list) for message in messages):
             return messages
         whose = f"the project of the prompt '{self.name}'"

@@ -9,6 +9,7 @@ from typing import Any
 from pex.core.about import About
 from pex.core.case import Case
 from pex.core.errors import PexError
+from pex.core.hidden import SHOWN
 from pex.core.prompt import Prompt
 
 
@@ -37,7 +38,7 @@ class SentMessages:
         values = Case("", dict(values), renamed=self._renamed).values
         try:
             prompt = self._given.get(name) or self._parsed(name)
-            return [] if prompt is None else [dict(item) for item in prompt.render(values)]
+            return [] if prompt is None else [dict(item) for item in prompt.render(values, SHOWN)]
         except PexError:
             text = self._texts[name]
             return [{"role": "prompt, before its variables were filled in", "content": text}]

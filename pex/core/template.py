@@ -16,9 +16,10 @@ from typing import Any
 from jinja2 import Template, TemplateSyntaxError, UndefinedError, meta
 from jinja2.exceptions import SecurityError
 
-from pex.core import template_bounds
+from pex.core import hidden, template_bounds
 from pex.core.columns import variable
 from pex.core.errors import PexError, nearest
+from pex.core.hidden import Hidden
 from pex.core.jinja import Environment, NotTextError
 from pex.core.values import is_json_value, to_json_value
 
@@ -79,7 +80,9 @@ def _compile(text: str) -> Template:
 
 @functools.lru_cache(maxsize=512)
 def variables(text: str) -> tuple[str, ...]:
-    """The variables of a template, in alphabetical order.
+    """The variables of a template that need a value, in alphabetical order.
+
+    `canary` is none of them: pex fills it in.
 
     Example:
         >>> variables("{{ review }} {% for x in items %}{{ x }}{% endfor %}")
@@ -87,7 +90,38 @@ def variables(text: str) -> tuple[str, ...]:
         >>> variables("{% for n in range(3) %}{{ n }}{% endfor %}"), variables("{{ range }}")
         ((), ('range',))
     """
+    return tuple(name for name in _names(text) if name != hidden.CANARY)
+
+
+@functools.lru_cache(maxsize=512)
+def _names(text: str) -> tuple[str, ...]:
     return tuple(sorted(meta.find_undeclared_variables(_environment.parse(text))))
+
+
+@functools.lru_cache(maxsize=512)
+def hides(text: str) -> frozenset[str]:
+    """What a template has that only a request has: "canary", "untrusted" (a delimiter).
+
+    Example:
+        >>> sorted(hides("{{ canary }} {{ review | untrusted }}")), hides("{{ review }}")
+        (['canary', 'untrusted'], frozenset())
+    """
+    if hidden.CANARY not in text and hidden.UNTRUSTED not in text:
+        return frozenset()
+    return hidden.uses(_environment.parse(text), _names(text))
+
+
+@functools.lru_cache(maxsize=512)
+def fenced(text: str) -> frozenset[str]:
+    """The variables of a template whose values stand between delimiters.
+
+    Example:
+        >>> sorted(fenced("{{ a | untrusted }} {{ b | trim | untrusted('mail') }} {{ c }}"))
+        ['a', 'b']
+    """
+    return (
+        hidden.fenced_names(_environment.parse(text)) if "untrusted" in hides(text) else frozenset()
+    )
 
 
 def check(text: str, where: str) -> None:
@@ -97,8 +131,7 @@ def check(text: str, where: str) -> None:
     except TemplateSyntaxError as error:
         raise PexError(
             f"{where}, line {error.lineno}: {error.message}",
-            hint=_spaced_hint(text, error.lineno)
-            or "variables are written {{ name }}; literal braces {{ '{{' }}",
+            hint=_hint(text, error),
         ) from None
     except (RecursionError, SyntaxError, OverflowError, MemoryError) as error:
         # From the parser, or from the generated Python code, which has its own limits.
@@ -106,6 +139,19 @@ def check(text: str, where: str) -> None:
         raise PexError(
             f"{where}, line {line}: the template is too deeply nested: {error}"
         ) from None
+
+
+def _hint(text: str, error: TemplateSyntaxError) -> str | None:
+    """What to write instead of what is not a valid template."""
+    message = str(error.message)
+    if message.startswith((hidden.CANARY, hidden.UNTRUSTED)):
+        return None
+    if (name := message.removeprefix("No filter named '").removesuffix("'.")) != message:
+        return nearest(name, [key for key in _environment.filters if not key.startswith("pex_")])
+    return (
+        _spaced_hint(text, error.lineno)
+        or "variables are written {{ name }}; literal braces {{ '{{' }}"
+    )
 
 
 def _spaced_hint(text: str, line: int) -> str:
@@ -184,7 +230,7 @@ def _is_note(content: str, first: bool, last: bool) -> bool:
     return spaced and short and not amid_text and not any(m in content for m in ("{{", "{%"))
 
 
-def cut(text: str, values: Mapping[str, Any], where: str) -> list[str]:
+def cut(text: str, values: Mapping[str, Any], where: str, words: Hidden | None = None) -> list[str]:
     r"""Render a template and split it at its Markdown images: text, address, text, …, text.
 
     Only images written in the template itself count; an image in a value is text.
@@ -194,7 +240,7 @@ def cut(text: str, values: Mapping[str, Any], where: str) -> list[str]:
         ['See ', '![](a.png)', '!']
     """
     marked = _IMAGE.sub(lambda found: _MARK + found[1].strip() + _MARK, text)
-    return render(marked, values, where).split(_MARK)
+    return render(marked, values, where, words).split(_MARK)
 
 
 @functools.lru_cache(maxsize=512)
@@ -208,7 +254,7 @@ def _plain(text: str) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
     if any(mark in piece for piece in data for mark in ("{{", "}}", "{%", "%}", "{#", "#}", "\r")):
         return None
     # Words such as true are no variables, and Jinja itself says that it adds nothing else.
-    if set(names) != set(variables(text)):
+    if set(names) != set(_names(text)):
         return None
     same = _rendered(text, dict.fromkeys(names, "x")) == "x".join(data)
     return (data, names) if same else None
@@ -230,8 +276,14 @@ def _filled(text: str, values: Mapping[str, Any]) -> str | None:
     return filled if len(filled) <= _LONGEST_PLAIN else None
 
 
-def render(text: str, values: Mapping[str, Any], where: str) -> str:
+def render(text: str, values: Mapping[str, Any], where: str, words: Hidden | None = None) -> str:
     """Fill in `values`; a dict or list is rendered as JSON, None as nothing.
+
+    Args:
+        text: the template.
+        values: of its variables.
+        where: how to name it in an error.
+        words: the canary and the delimiter; left out, new ones for this call.
 
     Raises:
         PexError: a variable has no value, a value or result is not a string, number, boolean,
@@ -241,18 +293,32 @@ def render(text: str, values: Mapping[str, Any], where: str) -> str:
         >>> render("Hello {{ name }}!", {"name": "{{ 7 * 7 }}"}, "prompt 'p'")
         'Hello {{ 7 * 7 }}!'
     """
+    asked = hides(text)
+    if asked:
+        words = words or hidden.of_call(values, where)
+        values = {**values, hidden.CANARY: words.canary}
+        if words.canary is None:
+            del values[hidden.CANARY]
     filled = _filled(text, values)
     if filled is not None:
         return filled
-    names = variables(text)
-    given = {name: _value(name, values[name], where) for name in names if name in values}
+    given = {name: _value(name, values[name], where) for name in _names(text) if name in values}
     try:
+        if hidden.UNTRUSTED in asked and words is not None:
+            made = _rendered(text, {**given, hidden.KEY: words})
+            return hidden.check_whole(made, words, where)
         return _rendered(text, given)
+    except PexError:
+        raise
+    except hidden.FenceError as error:
+        raise PexError(f"{where}: {error}") from None
     except UndefinedError as error:
         message, _, hint = str(error.message).partition("\n")
         if (name := message.removeprefix("variable ")) != message:
             message = f"no value for the variable {name}"
             hint = nearest(name.strip("'"), values)
+            if name == f"'{hidden.CANARY}'":
+                hint = "in an experiment pex fills it in; here give canary=pex.guard.new_canary()"
         raise PexError(f"{where}: {message}", hint=hint or None) from None
     except NotTextError as error:
         raise PexError(f"{where}: {error}", hint=error.hint) from None

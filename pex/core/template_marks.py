@@ -13,6 +13,8 @@ from typing import Any
 from jinja2 import TemplateSyntaxError, nodes
 from jinja2.visitor import NodeTransformer
 
+from pex.core.hidden import UNTRUSTED
+
 TEXT_FILTERS = (
     "string", "upper", "lower", "trim", "replace", "title", "capitalize", "center", "indent",
     "truncate", "wordwrap", "wordcount", "escape", "e", "forceescape", "striptags", "urlencode",
@@ -98,6 +100,8 @@ class Marker(NodeTransformer):
         # Here an error can name the expression; `join` also accepts values that only loop.
         if node.name in TEXT_FILTERS and node.name != "join" and node.node is not None:
             node.node = _filtered(node.node, "pex_checked")
+        elif node.name == UNTRUSTED and node.node is not None:
+            node.node = _filtered(node.node, "pex_text")
         return node
 
 
@@ -139,7 +143,7 @@ def _source(node: nodes.Node | None) -> str:
             return f"{_source(node.node)}[{key!r}]"
         case nodes.Call():
             return f"{_source(node.node)}({'…' if node.args or node.kwargs else ''})"
-        case nodes.Filter(name="pex_checked" | "pex_shown" | "pex_compared"):
+        case nodes.Filter(name="pex_checked" | "pex_shown" | "pex_text" | "pex_compared"):
             return _source(node.node)
         case nodes.Filter():
             return f"{_source(node.node)} | {node.name}"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pex.core.cases import Case, known_variables
 from pex.core.events import Done, Event, RowKey
+from pex.core.hidden import SHOWN
 from pex.core.text import value_text
 from pex.experiment.execution import Execution
 from pex.experiment.job import Job
@@ -170,7 +171,7 @@ def _sent_messages(job: Job) -> Messages:
     """The messages of a request, rendered again: storing every request would cost memory."""
     prompts = {variant.name: variant.prompt for variant in job.variants}
     inputs = {case.id: case.values for case in job.cases}
-    return lambda place: prompts[place[0]].render(inputs[place[1]])
+    return lambda place: prompts[place[0]].render(inputs[place[1]], SHOWN)
 
 
 def _request(job: Job) -> RequestBody:

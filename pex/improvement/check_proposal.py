@@ -9,6 +9,7 @@ from typing import Any
 from pex.core import template
 from pex.core.cases import Case
 from pex.core.errors import PexError
+from pex.core.hidden import SHOWN
 from pex.core.messages import content_text
 from pex.core.prompt import Prompt
 from pex.improvement.copied_text import case_texts, copied_passage, strings
@@ -80,6 +81,10 @@ def _has_words(prompt: Prompt) -> bool:
     )
 
 
+def _fenced(prompt: Prompt) -> set[str]:
+    return {name for text in prompt.templates for name in template.fenced(text)}
+
+
 def _interface(prompt: Prompt, start: Prompt) -> str | None:
     """What the prompt takes and gives: whoever calls it depends on that."""
     missing = [name for name in start.variables if name not in prompt.variables]
@@ -88,6 +93,11 @@ def _interface(prompt: Prompt, start: Prompt) -> str | None:
     unknown = [name for name in prompt.variables if name not in start.variables]
     if unknown:
         return f"it has the unknown {_named('variable', unknown)}"
+    opened = sorted(_fenced(start) - _fenced(prompt))
+    if opened:
+        return f"it takes the delimiters (untrusted) from the {_named('variable', opened)}"
+    if "canary" in start.hides - prompt.hides:
+        return "it drops {{ canary }}"
     there = {_tool_name(tool): tool for tool in prompt.tools or ()}
     tools = {_tool_name(tool): tool for tool in start.tools or ()}
     if lost := [name for name in tools if name not in there]:
@@ -183,11 +193,11 @@ def _rendering(prompt: Prompt, start: Prompt, train: Sequence[Case]) -> str | No
     """What goes wrong only when values are filled in."""
     for case in train[:_RENDERED]:
         try:
-            before = json.dumps(start.render(case.values), ensure_ascii=False)
+            before = json.dumps(start.render(case.values, SHOWN), ensure_ascii=False)
         except PexError:
             continue  # the first prompt does not work with this case either
         try:
-            after = json.dumps(prompt.render(case.values), ensure_ascii=False)
+            after = json.dumps(prompt.render(case.values, SHOWN), ensure_ascii=False)
         except PexError as error:
             return f"its template is broken: {error.message}"
         for name in start.variables:

@@ -20,6 +20,7 @@ from pex.run.budget import worst_case
 from pex.run.client import Pool, probe, session
 from pex.run.database import database_of
 from pex.run.endpoint import Endpoint, connect, connect_client
+from pex.run.hidden_words import Words, with_marks
 from pex.run.images import tokens_at_most
 from pex.run.limits import Limiter
 from pex.run.prices import Price, price_of
@@ -52,6 +53,8 @@ class Call:
     earlier: list[Answer] = dataclasses.field(default_factory=list)
     meant: dict[str, Any] = dataclasses.field(default_factory=dict)
     sent: dict[str, Any] = dataclasses.field(default_factory=dict)
+    words: Words | None = None
+    """The canary and the delimiter, which only the bytes have that are sent."""
 
     previous: str | None = None
     """The response that the bytes of `payload` go on from, in the Responses API."""
@@ -60,13 +63,14 @@ class Call:
 
     def payload(self, stream: bool = False) -> bytes:
         """The bytes that are sent, for an answer in one piece or as a stream."""
-        self.meant = self.body
+        self.meant = with_marks(self.group[0], self.body)
         if stream:
             extra = {"stream": True, "stream_options": {"include_usage": True}}
-            self.meant = {**self.body, **extra}
+            self.meant = {**self.meant, **extra}
         self.sent = self.channel.refusals.sent(self.meant)
         chat = self.group[0].api == "chat"
-        return orjson.dumps(self.sent) if chat else self._as_response(self.sent)
+        sent = orjson.dumps(self.sent) if chat else self._as_response(self.sent)
+        return sent if self.words is None else self.words.filled(sent)
 
     def _as_response(self, body: dict[str, Any]) -> bytes:
         """The bytes for the Responses API that mean the same as a chat body."""

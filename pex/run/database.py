@@ -111,6 +111,8 @@ class Database:
 
     begin = "BEGIN IMMEDIATE"
     lock = ""
+    state: Path
+    """The project's `.pex/` folder, on this machine."""
 
     @property
     def place(self) -> str:
@@ -173,7 +175,7 @@ class SqliteDatabase(Database):
     """One file, which any number of processes of this machine write."""
 
     def __init__(self, path: Path) -> None:
-        self.path = path
+        self.path, self.state = path, path.parent
         self._ready = False
 
     @property
@@ -281,7 +283,8 @@ class PostgresDatabase(Database):
     begin = "BEGIN"
     lock = "SELECT pg_advisory_xact_lock(7039)"
 
-    def __init__(self, url: str, variable: str) -> None:
+    def __init__(self, url: str, variable: str, state: Path) -> None:
+        self.state = state
         self._url = url
         self._variable = variable
         self._ready = False
@@ -386,4 +389,4 @@ def database_of(state: Path, settings: Settings) -> Database:
             f"[journal] url_env: the environment variable {variable} is not set",
             hint=f"export {variable}=postgresql://user:password@host:5432/database",
         )
-    return PostgresDatabase(url, variable)
+    return PostgresDatabase(url, variable, state)

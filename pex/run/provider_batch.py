@@ -26,6 +26,7 @@ from pex.run.channel import Call
 from pex.run.client import session
 from pex.run.echo import mask
 from pex.run.errors import CallError
+from pex.run.hidden_words import Words, with_marks, words_of
 from pex.run.journal_writer import Entry
 from pex.run.provider_batch_api import RESPONSES, call, page_of
 from pex.run.provider_batch_lines import (
@@ -78,6 +79,10 @@ class ProviderBatchRunner:
         self._sent: dict[str, dict[str, Any]] = {}
         self._reserved: dict[str, float] = {}
         self._groups = by_key(requests)
+        state = context.database.state
+        self._words: dict[str, Words | None] = {
+            key: words_of(group[0], state) for key, group in self._groups.items()
+        }
 
     @property
     def has_work(self) -> bool:
@@ -197,6 +202,8 @@ class ProviderBatchRunner:
                         "body": responses_body(body) if page == RESPONSES else body,
                     }
                 )
+                words = self._words[key]
+                line = line if words is None else words.filled(line)
                 if lines and (len(lines) >= MOST_REQUESTS or size + len(line) > MOST_BYTES):
                     parts.append(await self._create(model, keys, lines))
                     lines, keys, size = [], [], 0
@@ -279,17 +286,21 @@ class ProviderBatchRunner:
         if key is None:
             return  # whose line it is cannot be known; the request counts as not answered
         left.discard(key)
-        channel = self._channels[part.model]
+        channel, words = self._channels[part.model], self._words[key]
         try:
             answer = answer_in(item, line)
         except CallError as error:
+            if words is not None:
+                words.take_out_of(error)
             message = error.message + self._lesson(part.model, key, error)
             failed = Answer(error=message, error_kind=error.kind, raw_body=error.raw_body)
             worst_usd = self._reserved.get(key, 0.0)
             self._put(part, key, failed, Bill(None, worst_usd) if error.charged else Bill(0.0))
             return
         mask(answer, self._secrets)
-        answer.remarks += remarks(self._groups[key][0].body, self._as_sent(part.model, key))
+        if words is not None:
+            words.take_out(answer)
+        answer.remarks += remarks(self._meant(key), self._as_sent(part.model, key))
         answer.started_at = restored({"started_at": batch.get("created_at")}).started_at
         answer.started_at = answer.started_at or time.time()
         booked = bill(channel.price, answer, self._reserved.get(key, 0.0), HALF)
@@ -302,15 +313,19 @@ class ProviderBatchRunner:
     def _as_sent(self, model: str, key: str) -> dict[str, Any]:
         """A request as it went up; for a batch of an earlier start, about as it did."""
         if key not in self._sent:
-            meant = self._groups[key][0].body
+            meant = self._meant(key)
             self._sent[key] = self._channels[model].refusals.sent(meant)
         return self._sent[key]
+
+    def _meant(self, key: str) -> dict[str, Any]:
+        request = self._groups[key][0]
+        return with_marks(request, request.body)
 
     def _lesson(self, model: str, key: str, error: CallError) -> str:
         """What a refusal means for the next batch; nothing is sent again in this one."""
         if error.kind != "refused_parameter":
             return ""
-        meant, refusals = self._groups[key][0].body, self._channels[model].refusals
+        meant, refusals = self._meant(key), self._channels[model].refusals
         lesson = refusals.learn(meant, self._as_sent(model, key), error)
         if refusals.news:
             refusals.remember()
@@ -339,7 +354,8 @@ class ProviderBatchRunner:
         self._stopped.set()
 
     def _worst_usd(self, request: Request) -> float:
-        call = Call([request], self._channels[request.model], request.body)
+        words = self._words[request.key]
+        call = Call([request], self._channels[request.model], request.body, words=words)
         worst = call.worst_usd(len(call.payload())) * HALF
         self._reserved[request.key] = worst
         return worst

@@ -16,10 +16,12 @@ from pex.core.call import Answer, Request
 from pex.core.cases import Case, known_variables
 from pex.core.columns import nearest_variable
 from pex.core.errors import PexError
+from pex.core.hidden import CANARY, MARKS, SHOWN, Hidden, replaced
 from pex.core.params import level_remarks
 from pex.core.prompt import warn
 from pex.core.prompty_schema import response_format
 from pex.core.variant import Variant
+from pex.run.hidden_words import in_key
 
 PATH = "chat/completions"
 _PATHS = {"chat": PATH, "responses": "responses"}
@@ -67,17 +69,23 @@ def requests(
         PexError: a variable that a case does not have, an image that is not there.
     """
     apis = {variant.model: api_of(variant.model) for variant in variants}
+    words = {variant.name: MARKS if variant.prompt.hides else None for variant in variants}
     for case in cases:
         for variant in variants:
-            body = body_of(variant, case, max_tokens, folder)
+            body = body_of(variant, case, max_tokens, folder, words[variant.name])
             turns = tuple(variant.prompt.turns(case.values)[1:])
             api = apis[variant.model]
             stem = _stem(variant.model, body, turns, api)
+            marked = None
+            if words[variant.name] is not None:
+                marked = body["messages"]
+                body = {**body, "messages": replaced(marked, MARKS, SHOWN)}
             for repeat in range(1, repeats + 1):
                 key = _key(stem, repeat)
                 yield Request(
-                    variant.name, case.id, repeat, variant.model, body, key, case.group, turns, api
-                )
+                    variant.name, case.id, repeat, variant.model, body, key, case.group, turns, api,
+                    marked,
+                )  # fmt: skip
 
 
 def turn_of(request: Request, body: dict[str, Any]) -> Request:
@@ -111,11 +119,18 @@ def conversation(request: Request, answers: Sequence[Answer]) -> Answer:
     return dataclasses.replace(
         answers[-1],
         **{name: added(name) for name in sums},
+        canary=_forms(answers),
         started_at=answers[0].started_at,
         ttft_s=answers[0].ttft_s,
         conversation=_turn_messages(request, answers),
         remarks=list(dict.fromkeys(word for answer in answers for word in answer.remarks)),
     )
+
+
+def _forms(answers: Sequence[Answer]) -> list[str] | None:
+    """The forms in which any of the turns has the canary."""
+    noted = [answer.canary for answer in answers if answer.canary is not None]
+    return sorted({form for forms in noted for form in forms}) if noted else None
 
 
 def _turn_messages(request: Request, answers: Sequence[Answer]) -> list[dict[str, Any]]:
@@ -129,16 +144,27 @@ def _turn_messages(request: Request, answers: Sequence[Answer]) -> list[dict[str
 
 
 def body_of(
-    variant: Variant, case: Case, max_tokens: int | None = None, folder: Path | None = None
+    variant: Variant,
+    case: Case,
+    max_tokens: int | None = None,
+    folder: Path | None = None,
+    words: Hidden | None = SHOWN,
 ) -> dict[str, Any]:
     """The JSON body of one chat completion.
+
+    Args:
+        variant: whose.
+        case: with the values of its variables.
+        max_tokens: as in `requests`.
+        folder: as in `requests`.
+        words: what stands for its canary and delimiter.
 
     Raises:
         PexError: the case has no value for a variable of the prompt, or an image that is not there.
     """
     params = _limited(variant.all_params, variant.model, max_tokens)
     try:
-        messages = variant.prompt.render_with_images(case.values, folder or Path())
+        messages = variant.prompt.render_with_images(case.values, folder or Path(), words)
     except PexError as error:
         raise PexError(f"{error.message} (case '{case.id}')", hint=error.hint) from None
     body = {"model": variant.model.partition("/")[2], "messages": messages, **params}
@@ -211,6 +237,7 @@ def check_variables(variants: Sequence[Variant], cases: Sequence[Case]) -> None:
     """
     known = known_variables(cases)
     for variant in variants:
+        _check_canary(variant, known)
         if variant.prompt.path is None:
             place = f"prompt '{variant.prompt.name}'"
             warn(variant.prompt.remarks, place, place)
@@ -223,6 +250,23 @@ def check_variables(variants: Sequence[Variant], cases: Sequence[Case]) -> None:
                 )
 
 
+def _check_canary(variant: Variant, known: Mapping[str, str]) -> None:
+    if CANARY not in variant.prompt.hides:
+        return
+    name = variant.prompt.name
+    if CANARY in known:
+        raise PexError(
+            f"prompt '{name}': the cases have a column '{known[CANARY]}', and {{{{ canary }}}} is "
+            "a word that pex fills in",
+            hint="give the column and its variable another name",
+        )
+    if CANARY in variant.prompt.defaults:
+        raise PexError(
+            f"prompt '{name}': defaults: canary: {{{{ canary }}}} is a word that pex fills in",
+            hint="leave it out",
+        )
+
+
 def _key(stem: bytes, repeat: int) -> str:
     return hashlib.sha256(stem + b"\n%d" % repeat).hexdigest()
 
@@ -233,7 +277,7 @@ def _stem(model: str, body: dict[str, Any], turns: tuple[str, ...], api: str) ->
     # The canonical form; prompts, parameters and cases have made their values plain already.
     whole = {**body, "turns": turns} if turns else body
     try:
-        text = orjson.dumps(whole, option=orjson.OPT_SORT_KEYS)
+        text = in_key(orjson.dumps(whole, option=orjson.OPT_SORT_KEYS))
     except TypeError as error:
         raise _unwritable(model, whole, error) from None
     return b"\n".join([provider.encode(), _PATHS[api].encode(), text])

@@ -26,6 +26,7 @@ from pex.run.client import ask
 from pex.run.echo import mask
 from pex.run.endpoint import Endpoint
 from pex.run.errors import CallError
+from pex.run.hidden_words import words_of
 from pex.run.journal_writer import Entry
 from pex.run.leases import TICK_S, need_of
 from pex.run.pace_reporter import PaceReporter
@@ -90,7 +91,9 @@ class Runner:
             request, channel = group[0], self._channels[group[0].model]
             earlier = self._earlier(request, channel) if request.turns else []
             body = next_body(request, _without_reasoning(earlier, channel))
-            channel.lane.waiting.append(Call(group, channel, body, earlier=earlier))
+            words = words_of(request, context.database.state)
+            call = Call(group, channel, body, earlier=earlier, words=words)
+            channel.lane.waiting.append(call)
             self._left += 1
 
     def _earlier(self, request: Request, channel: Channel) -> list[Answer]:
@@ -249,7 +252,7 @@ class Runner:
         http = channel.take()
         try:
             answer, headers = await ask(http, endpoint, payload, on_delta)
-            mask(answer, self._secrets)
+            self._conceal(call, answer)
             booked = bill(channel.price, answer, worst_usd)
             answer.cost_usd, usd = booked.usd, booked.charged_usd
             failure = None
@@ -285,9 +288,16 @@ class Runner:
             lane.limiter.overloaded(began, now, failure.kind)
         await self._failed(call, endpoint, failure, worst_usd)
 
+    def _conceal(self, call: Call, answer: Answer) -> None:
+        """Take keys, and what only a request has, out of an answer."""
+        mask(answer, self._secrets)
+        if call.words is not None:
+            call.words.take_out(answer)
+
     def _delta_listener(self, call: Call) -> Callable[[str], None]:
         """What tells the pieces of an answer, without the model's reasoning."""
-        return AnswerText(functools.partial(self._emit, call, Delta), call.channel.tags).feed
+        feed = AnswerText(functools.partial(self._emit, call, Delta), call.channel.tags).feed
+        return feed if call.words is None else call.words.streaming(feed)
 
     def _made(self, call: Call, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
@@ -329,6 +339,8 @@ class Runner:
     ) -> None:
         assert self._loop is not None  # run() has set it
         channel, lane = call.channel, call.channel.lane
+        if call.words is not None:
+            call.words.take_out_of(error)
         if call.previous is not None and error.kind in THREAD_LOST:
             if error.charged:
                 self._put(call, _error_answer(channel, error, call.attempts), worst_usd, tell=False)

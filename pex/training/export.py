@@ -16,6 +16,7 @@ import orjson
 
 from pex.core.case import Case
 from pex.core.errors import PexError
+from pex.core.hidden import SHOWN, Hidden
 from pex.core.splits import divide_cases
 from pex.core.values import to_json_value
 from pex.project.settings import load_settings
@@ -301,7 +302,9 @@ class _Writing:
         try:
             if len(self._prompt.turns(case.values)) > 1:
                 raise UnfitError("a conversation of several turns")
-            messages = self._prompt.render_with_images(case.values, self._material.folder)
+            # No secret: the delimiter of a row only has to differ from that of others.
+            words = Hidden(SHOWN.canary, hashlib.sha256(case.id.encode()).hexdigest()[:20])
+            messages = self._prompt.render_with_images(case.values, self._material.folder, words)
             example = Example(messages, pick.answer, pick.rejected, pick.label, self._prompt.tools)
             row = WRITERS[self._choice.format](example)
         except UnfitError as error:

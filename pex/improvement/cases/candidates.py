@@ -9,6 +9,7 @@ from typing import Any
 from pex.core.canonical_json import digest
 from pex.core.case import Case
 from pex.core.errors import PexError
+from pex.core.hidden import SHOWN
 from pex.core.jsontext import is_deep
 from pex.core.prompt import Prompt
 from pex.core.provenance import Provenance
@@ -151,7 +152,7 @@ class CandidateCheck:
         )
         for prompt in self._prompts:
             try:
-                prompt.render(case.values)
+                prompt.render(case.values, SHOWN)
             except PexError:
                 return f"the prompt '{prompt.name}' does not render with it"
         if self._own is not None:

@@ -12,6 +12,7 @@ from typing import Any
 from pex.core import template
 from pex.core.cases import Case
 from pex.core.errors import PexError
+from pex.core.hidden import SHOWN
 from pex.core.messages import Message
 from pex.core.prompt import Prompt
 from pex.improvement.copied_text import case_texts, tokens
@@ -112,7 +113,7 @@ def _block(prompt: Prompt, case: Case, answer: str) -> str:
 
 
 def _turns(prompt: Prompt, case: Case, answer: str) -> list[Message]:
-    asked = prompt.render(case.values)[-1]["content"]
+    asked = prompt.render(case.values, SHOWN)[-1]["content"]
     if not isinstance(asked, str):
         raise PexError("an example with images")
     return [

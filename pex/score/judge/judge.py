@@ -171,6 +171,11 @@ class Judge:
         Raises:
             PexError: no case has one of its variables, or expected answers that it shows.
         """
+        if "canary" in self.prompt.hides:
+            raise PexError(
+                f"judge '{self.name}': {{{{ canary }}}} is for the prompts that are tested",
+                hint="the scorer 'canary' finds one in their answers, without a model",
+            )
         columns = list(known_variables(cases))
         known = [*columns, *_OF_CASE, *self._shown()]
         for name in self.prompt.variables:
