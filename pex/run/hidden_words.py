@@ -72,10 +72,9 @@ class Words:
     def take_out(self, answer: Answer) -> None:
         """Put placeholders into an answer, and note in which forms it has the canary."""
         if self._has_canary:
-            said = [answer.output, answer.reasoning]
+            said = [text for text in (answer.output, answer.reasoning) if text]
             if answer.tool_calls:
                 said.append(orjson.dumps(answer.tool_calls).decode())
-            said = [text for text in said if text]
             forms = {leak.form for text in said for leak in find_canary(text, self._canary)}
             if any(_cut_off(text, self._canary) for text in said):
                 forms.add("piece")
