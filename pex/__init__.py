@@ -31,7 +31,7 @@ Each room (a package in this folder) is a subject, and imports only rooms furthe
     cases           files of cases, read and edited in place
     local           the built-in model
     project         pex.toml, experiment.yaml, plan.yaml and their folders
-    guard           keeping keys out of what is shown or stored
+    guard           what goes in and out of a prompt, checked; keys kept out of what is shown
     stats           intervals, paired tests, power, agreement
     core            the words as plain data: prompt, variant, case, answer, score
 """

@@ -1,5 +1,33 @@
-"""Text functions that find keys and keep them out of everything shown or stored."""
+"""Text functions that check what goes in and out of a prompt, and keep keys out of what is shown.
 
-from pex.guard.canary import find_canary, new_canary
+`check(text)` finds known patterns in a text of a user, a document or a tool; `new_canary()` and
+`find_canary(text, canary)` tell whether an answer repeats what it was told.
+"""
 
-__all__ = ["find_canary", "new_canary"]
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pex.guard.canary import find_canary, new_canary
+    from pex.guard.findings import Checked, Finding
+    from pex.guard.input_check import check
+    from pex.guard.policy import Policy
+
+__all__ = ["Checked", "Finding", "Policy", "check", "find_canary", "new_canary"]
+
+_HOMES = {
+    "Checked": "findings",
+    "Finding": "findings",
+    "Policy": "policy",
+    "check": "input_check",
+    "find_canary": "canary",
+    "new_canary": "canary",
+}
+
+
+def __getattr__(name: str) -> Any:
+    # Most of pex needs only the functions that mask keys.
+    if name not in _HOMES:
+        raise AttributeError(f"module 'pex.guard' has no attribute '{name}'")
+    import importlib
+
+    return getattr(importlib.import_module(f"pex.guard.{_HOMES[name]}"), name)

@@ -8,8 +8,9 @@ looked for. Every pattern takes linear time.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 EMAIL, IBAN, CARD, TELEPHONE = "e-mail address", "IBAN", "card number", "telephone number"
 LONGEST = 200_000
@@ -25,6 +26,17 @@ _EXAMPLE = re.compile(r"@(?:[\w-]+\.){0,5}(?:example(?:\.\w+)?|test|invalid|loca
 # One may begin within what looks like another, so each place is looked at for itself.
 _IBAN = re.compile(r"(?<![^\W_])(?=([A-Za-z]{2}[0-9]{2}[A-Za-z0-9 ]{11,40}))")
 _CARD = re.compile(r"(?<![\w.,-])\d(?:[ -]?\d){12,18}(?![\w-]|[.,]\d)")
+_GROUPED_LIKE_A_CARD = re.compile(
+    r"[2-6](?:\d+|\d{3}[ -](?:\d{4}[ -])*\d+|\d{3}[ -]\d{6}[ -]\d{4,5})"
+)
+_FOURS = re.compile(
+    r"(?<![\w.,/-])[2-6]\d{3}(?P<by>[./_\u2013\u00b7|\t]|  |[ ]-[ ])\d{4}(?P=by)\d{4}(?P=by)\d{4}"
+    r"(?![\w-]|[.,]\d)"
+)
+"""A card number with another separator than usual."""
+_SEPARATOR = re.compile(r"\D+")
+_DOUBLED = {str(digit): 2 * digit - 9 * (digit > 4) for digit in range(10)}
+"""What a doubled digit counts in Luhn's sum."""
 _THIRTEEN_DIGITS = re.compile(r"\d(?:[ -]?\d){12,}")
 """So many has a card number at least, in a text most of whose numbers are shorter."""
 _TELEPHONE = re.compile(
@@ -105,16 +117,65 @@ def personal_data(
         []
     """
     text = with_plain_spaces(text[:longest])
-    found: list[PersonalData] = []
-    taken = bytearray(len(text))  # so that many places take no longer than few
-    for kind, spans in (
+    return _in_order(
+        text,
         (EMAIL, _emails(text, examples)),
         (IBAN, _ibans(text)),
         (CARD, _cards(text)),
         (TELEPHONE, _telephones(text)),
-    ):
+    )
+
+
+def payment_data(text: str, most: int | None = None) -> list[PersonalData]:
+    """The numbers of bank accounts and cards in a text, whose checksums are right.
+
+    Args:
+        text: the text.
+        most: after so many of a kind no more are looked for; None: all are.
+
+    Example:
+        >>> [(item.kind, item.masked) for item in payment_data("IBAN GB82 WEST 1234 5698 7654 32")]
+        [('IBAN', 'GB…32')]
+    """
+    text = with_plain_spaces(text)
+    joined = _joined(text)  # as in GB82-WEST-1234-5698-7654-32
+    ibans = itertools.islice(_ibans(joined), most)
+    cards = itertools.islice(_cards(text), most)
+    return _in_order(text, (IBAN, ibans), (CARD, cards))
+
+
+def _joined(text: str) -> str:
+    for separator in "-./_":
+        text = text.replace(separator, " ")
+    return text
+
+
+def without_payment_data(text: str, mask: Callable[[str], str]) -> str:
+    """The text without numbers of bank accounts, nor any that is as long as that of a card.
+
+    It is for texts with a great many of them, where each checksum would take too long.
+
+    Example:
+        >>> without_payment_data("4111 1111 1111 1112, 12", str.upper)
+        'CARD NUMBER, 12'
+    """
+    text = _THIRTEEN_DIGITS.sub(mask(CARD), text)
+    parts: list[str] = []
+    at = 0
+    for start, end in _ibans(_joined(with_plain_spaces(text))):
+        if start >= at:
+            parts += text[at:start], mask(IBAN)
+            at = end
+    return "".join([*parts, text[at:]])
+
+
+def _in_order(text: str, *kinds: tuple[str, Iterable[tuple[int, int]]]) -> list[PersonalData]:
+    """The places of each kind without overlaps; the kinds that come first have precedence."""
+    found: list[PersonalData] = []
+    taken = bytearray(len(text))  # so that many places take no longer than few
+    for kind, spans in kinds:
         for start, end in spans:
-            if 1 not in taken[start:end]:
+            if taken.find(1, start, end) < 0:
                 taken[start:end] = b"\x01" * (end - start)
                 found.append(PersonalData(kind, start, end, _masked(kind, text[start:end])))
     return sorted(found, key=lambda item: item.start)
@@ -175,10 +236,16 @@ def _cards(text: str) -> Iterator[tuple[int, int]]:
                 break
             at = match.end()
             for part in _beginnings(match[0]):  # a check number or a date may stand behind it
+                if len(part) < 13:
+                    break
                 if _is_card(part):
                     at = match.start() + len(part)
                     yield match.start(), at
                     break
+
+    for match in _FOURS.finditer(text):
+        if _is_card(_SEPARATOR.sub(" ", match[0])):
+            yield match.span()
 
 
 def _beginnings(text: str) -> Iterator[str]:
@@ -189,21 +256,13 @@ def _beginnings(text: str) -> Iterator[str]:
 
 
 def _is_card(text: str) -> bool:
-    digits = _NO_DIGIT.sub("", text)
-    if len(digits) < 13 or digits[0] not in "23456" or len(set(digits)) == 1:
+    if not _GROUPED_LIKE_A_CARD.fullmatch(text):
         return False
-    if not _grouped_like_a_card(text):
+    digits = text.replace(" ", "").replace("-", "")
+    if len(digits) < 13 or len(set(digits)) == 1:
         return False
-    doubled = [2 * int(digit) for digit in digits[-2::-2]]
-    total = sum(map(int, digits[-1::-2])) + sum(doubled) - 9 * sum(n > 9 for n in doubled)
+    total = sum(map(int, digits[-1::-2])) + sum(map(_DOUBLED.__getitem__, digits[-2::-2]))
     return total % 10 == 0
-
-
-def _grouped_like_a_card(text: str) -> bool:
-    sizes = [len(part) for part in re.split(r"[ -]", text)]
-    return (
-        len(sizes) == 1 or sizes[:-1] == [4] * (len(sizes) - 1) or sizes in ([4, 6, 5], [4, 6, 4])
-    )
 
 
 def _telephones(text: str) -> Iterator[tuple[int, int]]:

@@ -88,7 +88,7 @@ def scan(text: str, values: Known | None = None) -> list[Finding]:
         >>> scan("sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08")
         []
     """
-    found = _secrets(text, known() if values is None else values)
+    found = secret_spans(text, known() if values is None else values)
     if not found:
         return []
     breaks = [-1, *(match.start() for match in re.finditer("\n", text)), len(text)]
@@ -140,7 +140,7 @@ def scan_json(
     return found
 
 
-def _secrets(text: str, values: Known) -> list[tuple[str, int, int]]:
+def secret_spans(text: str, values: Known) -> list[tuple[str, int, int]]:
     """The secrets of a text: kind, start, end; in order, without overlaps."""
     shown = _without_pictures(text)
     spans = [(KNOWN, start, end) for start, end in printed_output.find(shown, values)]
