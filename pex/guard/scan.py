@@ -145,6 +145,27 @@ def secret_spans(text: str, values: Known) -> list[tuple[str, int, int]]:
     shown = _without_pictures(text)
     spans = [(KNOWN, start, end) for start, end in printed_output.find(shown, values)]
     spans += [span for span in key_shapes.find_shapes(shown) if not _is_code(shown, *span)]
+    return _merged(spans)
+
+
+def plain_spans(text: str, values: Known, shown: str | None = None) -> list[tuple[str, int, int]]:
+    """The secrets of a text that stand in it without a break: kind, start, end.
+
+    Whether there is one at a place depends on no more than what is around it, so a text that
+    arrives in pieces can be read as it comes.
+
+    Args:
+        text: any text.
+        values: known values, from `redact.known()`.
+        shown: of the same length, where shapes of keys are looked for; None: in the text itself.
+    """
+    shown = text if shown is None else shown
+    spans = [(KNOWN, start, end) for start, end in values.spans(text)]
+    spans += [span for span in key_shapes.find_shapes(shown) if not _is_code(shown, *span)]
+    return _merged(spans)
+
+
+def _merged(spans: list[tuple[str, int, int]]) -> list[tuple[str, int, int]]:
     spans.sort(key=lambda span: (span[1], -span[2]))
     merged: list[tuple[str, int, int]] = []
     for rule, start, end in spans:
