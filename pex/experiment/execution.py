@@ -79,6 +79,7 @@ class Execution:
         self._answers: dict[RowKey, Answer] = {}
         self._scores: dict[RowKey, dict[str, Score]] = {}
         self._case_of = {case.id: case for case in job.cases}
+        self._prompts = {v.name: list(v.prompt.messages) for v in job.variants}
         self._examples = {v.name: frozenset(v.prompt.examples) for v in job.variants}
         self._scoring = Feed(self._score)
         run = job.run
@@ -346,7 +347,8 @@ class Execution:
             return
         scores: dict[str, Score] = {}
         for scorer in self._job.scorers:
-            scores |= scored(scorer, event.answer, self._case_of[event.place[1]])
+            case, prompt = self._case_of[event.place[1]], self._prompts[event.place[0]]
+            scores |= scored(scorer, event.answer, case, prompt)
         with self._feeds.lock:
             self._scores[event.place] = scores
             self._emit(Scored(event.place, scores))

@@ -305,6 +305,7 @@ class _Look:
                 expected=texts.expected,
                 model=str(models[trace_id]),
                 finish_reason=str(reasons[trace_id]) or None,
+                messages=texts.messages,
             )
             for trace_id, texts in fetch_texts(self.uri, ids).items()
             if texts.response is not None

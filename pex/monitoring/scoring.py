@@ -6,7 +6,7 @@ import dataclasses
 import datetime
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pex.core.about import VariantInfo
 from pex.core.call import Answer
@@ -19,7 +19,7 @@ from pex.monitoring.scores_file import ScoresFile
 from pex.monitoring.spec import MonitorSpec
 from pex.monitoring.traces import Traces
 from pex.record.spans import SCORED_BY
-from pex.score.base import Scorer, is_example
+from pex.score.base import Scorer, is_example, scored
 from pex.score.build import build, imported, parted
 from pex.score.judge import asking
 from pex.score.judge.judge import Judge
@@ -37,11 +37,12 @@ Scores = dict[str, Score]
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class TraceCase:
-    """A trace as scorers see it: the texts that were fetched for it."""
+    """A trace as scorers see it: the texts that were fetched for it, and the messages sent."""
 
     case: Case
     answer: Answer
     model: str
+    messages: Sequence[Mapping[str, Any]] | None = None
 
 
 @dataclasses.dataclass(slots=True)
@@ -269,7 +270,9 @@ def _settled(scores: Scores | None) -> bool:
 
 
 def _scored(scorer: Scorer, item: TraceCase) -> Scores:
-    return {} if is_example(item.answer) else scorer(item.answer, item.case)
+    if is_example(item.answer):
+        return {}
+    return scored(scorer, item.answer, item.case, item.messages)
 
 
 def _judge(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pex.core.call import Answer
@@ -20,6 +20,7 @@ def trace_case(
     expected: Any = None,
     model: str = "",
     finish_reason: str | None = None,
+    messages: Sequence[Mapping[str, Any]] | None = None,
 ) -> TraceCase:
     """The trace as scorers see it.
 
@@ -34,6 +35,7 @@ def trace_case(
         expected: the expected answer, if somebody gave the trace one.
         model: the model that answered.
         finish_reason: why the answer ended.
+        messages: those that the last call sent, if they are known.
 
     Example:
         >>> found = trace_case("tr-1", "Nice.", "positive", variables={"review": "Nice."})
@@ -47,4 +49,4 @@ def trace_case(
         finish_reason=finish_reason,
         remarks=["cut_off"] if finish_reason in ("length", "max_tokens") else [],
     )
-    return TraceCase(Case(trace_id, inputs, expected), answer, model or "unknown")
+    return TraceCase(Case(trace_id, inputs, expected), answer, model or "unknown", messages or None)

@@ -11,6 +11,7 @@ from pex.core.about import About, CheckInfo
 from pex.core.call import Answer
 from pex.core.cases import Case
 from pex.core.events import RowKey
+from pex.core.prompty import split_roles
 from pex.core.score import Score
 from pex.score.base import scored
 from pex.score.build import build, imported, parted
@@ -60,12 +61,13 @@ def rescore(
     scorers = imported(scorers)
     scores: dict[RowKey, dict[str, Score]] = {}
     answered: dict[RowKey, Answer] = {}
+    prompts = _prompts(about)
     for place, answer, case in rows:
         scores[place] = {}
         if answer.error is None:
             answered[place] = answer
             for scorer in scorers:
-                scores[place] |= scored(scorer, answer, case)
+                scores[place] |= scored(scorer, answer, case, prompts.get(place[0]))
     if judges:
         judged = asking.judge(
             judges,
@@ -101,6 +103,12 @@ def rescore(
     ]
     about = dataclasses.replace(about, scorers=known, checks=checks)
     return with_scores(frame, complete, stale), about
+
+
+def _prompts(about: About) -> dict[str, list[dict[str, str]]]:
+    """The messages of the prompts, by variant, as far as the run's description has them."""
+    texts = {prompt.name: split_roles(prompt.text) for prompt in about.prompts if prompt.text}
+    return {v.name: texts[v.prompt] for v in about.variants if v.prompt in texts}
 
 
 def _checks(

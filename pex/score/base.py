@@ -18,6 +18,23 @@ from pex.guard.redact import redact
 Rule = Callable[[Answer, Case], Any]
 """Judges one answer; can return a bool, a number, None, a Score, or a dict of these."""
 
+Messages = Sequence[Mapping[str, Any]]
+
+
+class PromptRule:
+    """A rule that also sees the prompt: its messages, as templates or as they were sent.
+
+    They are None where nobody knows them any more.
+    """
+
+    def __init__(self, rule: Callable[[Answer, Case, Messages | None], Any]) -> None:
+        self._rule = rule
+
+    def __call__(self, answer: Answer, case: Case, prompt: Messages | None = None) -> Any:
+        """The result of the rule."""
+        return self._rule(answer, case, prompt)
+
+
 NOT_EXPECTED = "no expected answer"
 OWN_EXAMPLE = Score(None, reason="the prompt shows this case as an example")
 """The score of a prompt on a case in its own text: it was told what it is asked."""
@@ -45,10 +62,21 @@ class RuleScorer:
         self.name = check_name(name, "score name")
         self._rule = rule
 
-    def __call__(self, answer: Answer, case: Case) -> dict[str, Score]:
-        """The scores of an answer, by name; an exception of the rule becomes their error."""
+    def __call__(
+        self, answer: Answer, case: Case, prompt: Messages | None = None
+    ) -> dict[str, Score]:
+        """The scores of an answer, by name; an exception of the rule becomes their error.
+
+        Args:
+            answer: what the model said.
+            case: what it was asked.
+            prompt: the messages of the prompt, for the rules that need them.
+        """
+        rule = self._rule
         try:
-            return named_scores(self.name, self._rule(answer, case))
+            if isinstance(rule, PromptRule):
+                return named_scores(self.name, rule(answer, case, prompt))
+            return named_scores(self.name, rule(answer, case))
         except (Exception, SystemExit) as error:  # noqa: BLE001 - a scorer's failure is a row
             return {self.name: _failure(error)}
 
@@ -79,15 +107,27 @@ class LateScorer:
         return self.find()(answer, case)
 
 
-def scored(scorer: Scorer, answer: Answer, case: Case) -> dict[str, Score]:
+def scored(
+    scorer: Scorer, answer: Answer, case: Case, prompt: Messages | None = None
+) -> dict[str, Score]:
     """The scores of an answer; none if the case is an example in the prompt that was sent.
+
+    Args:
+        scorer: how it is scored.
+        answer: what the model said.
+        case: what it was asked.
+        prompt: the messages of the prompt, if they are known.
 
     Example:
         >>> answer = Answer("good", remarks=["example"])
         >>> scored(RuleScorer("right", lambda answer, case: True), answer, Case("1", {}))
         {'right': Score(value=None, reason='the prompt shows this case as an example', error=None)}
     """
-    return {scorer.name: OWN_EXAMPLE} if is_example(answer) else scorer(answer, case)
+    if is_example(answer):
+        return {scorer.name: OWN_EXAMPLE}
+    if isinstance(scorer, RuleScorer):
+        return scorer(answer, case, prompt)
+    return scorer(answer, case)
 
 
 def is_example(answer: Answer) -> bool:

@@ -14,7 +14,7 @@ from pex.core.errors import PexError
 from pex.core.textfile import read_text
 from pex.core.values import as_text, as_written
 from pex.project.spec import Strict
-from pex.score import label, number, structured, text
+from pex.score import clean, label, number, structured, text
 from pex.score.base import Rule
 from pex.score.function import callable_rule, import_callable
 from pex.score.judge.judge import Judge
@@ -175,6 +175,47 @@ class _Latency(Kind):
         return self.max_s is None
 
 
+class _OfOutput(Kind):
+    """A check of answers: it needs no expected one."""
+
+    allow: Annotated[list[str], BeforeValidator(_as_list)] = Field(default_factory=list)
+
+    def needs_expected(self) -> bool:
+        return False
+
+    def rule(self, cases: Sequence[Case], base: Path) -> Rule:
+        return clean.clean(self.kind, allow=self.allow)
+
+
+class _PromptLeak(_OfOutput):
+    letters: int | None = Field(default=None, ge=20, strict=True)
+
+    def rule(self, cases: Sequence[Case], base: Path) -> Rule:
+        return clean.clean(self.kind, allow=self.allow, letters=self.letters)
+
+
+class _Links(_OfOutput):
+    hosts: Annotated[list[str], BeforeValidator(_as_list)] = Field(default_factory=list)
+
+    def rule(self, cases: Sequence[Case], base: Path) -> Rule:
+        return clean.clean(self.kind, allow=self.allow, hosts=self.hosts)
+
+
+class _LeakedData(_OfOutput):
+    own_data: bool = True
+
+    def rule(self, cases: Sequence[Case], base: Path) -> Rule:
+        return clean.clean(self.kind, allow=self.allow, own_data=self.own_data)
+
+
+class _Canary(Kind):
+    def needs_expected(self) -> bool:
+        return False
+
+    def rule(self, cases: Sequence[Case], base: Path) -> Rule:
+        return clean.canary()
+
+
 class FunctionKind(Kind):
     """`function`: a function in a module of the project or of an installed package."""
 
@@ -227,6 +268,12 @@ KINDS: dict[str, type[Kind]] = {
     "similarity": _Similarity,
     "length": _Length,
     "latency": _Latency,
+    "canary": _Canary,
+    "prompt_leak": _PromptLeak,
+    "links": _Links,
+    "leaked_data": _LeakedData,
+    "invisible": _OfOutput,
+    "unsafe_markup": _OfOutput,
     "function": FunctionKind,
     "judge": JudgeKind,
 }
