@@ -85,7 +85,8 @@ class OutputPolicy:
         hosts: hosts that may get data: `shop.example`, or `.example` with all below it.
         leaked_letters: so many letters in a row of the instructions are flagged and cut; less than
             that, down to half of it, is a signal.
-        leaked_share: this share of the instructions, in pieces, is flagged.
+        leaked_share: this share of the instructions is flagged in pieces too, if they have as many
+            letters together.
         own_personal_data: whether personal data that the context has may be said.
 
     Raises:

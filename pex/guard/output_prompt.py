@@ -162,7 +162,7 @@ def pieces_finding(
         policy: of the application.
     """
     size = instructions(context.system).size
-    if not size or letters / size < policy.leaked_share:
+    if letters < policy.leaked_letters or letters / size < policy.leaked_share:
         return None
     message = f"in pieces, {min(1.0, letters / size):.0%} of the instructions"
     return Finding("prompt-leak", first, last, "flag", message)
