@@ -68,7 +68,7 @@ class Address:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class _Data:
-    """What a context has that is not to be carried away."""
+    """What a context has that must not be carried away."""
 
     system: Source
     inputs: Source

@@ -29,7 +29,7 @@ _CODED_TAIL = re.compile(r"[A-Za-z0-9+/=_%\\-]*")
 
 @functools.lru_cache(maxsize=64)
 def instructions(system: str) -> Source:
-    """What of the instructions is not to be said: all but what is in quotation marks."""
+    """What of the instructions must stay unsaid: all but what is in quotation marks."""
     return Source(_QUOTED.split(system))
 
 
