@@ -13,6 +13,7 @@ Each room (a package in this folder) is a subject, and imports only rooms furthe
     monitoring      deployed traces: watched, triaged, turned into cases
     training        training data and fine-tuning jobs
     batch           plans run by Papermill, night by night: judged, shown, scheduled
+    lint            prompts checked without a model
     adoption        may every prompt move to a new model?
     improvement     better prompts, confirmed on cases that no proposal has seen
     evidence        what runs say of a prompt's version before it is shipped

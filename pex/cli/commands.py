@@ -47,6 +47,7 @@ COMMANDS = {
     "stop.",
     "cases": "Cases: propose new ones, review them, audit them, how many are needed, which to "
     "label.",
+    "lint": "Check prompts without a model: unsafe, contradictory, unfair or dear.",
     "redteam": "Attack an experiment's own prompts, beside harmless twins: two rates for each "
     "category.",
     "monitor": "Look at deployed traces: figures over time, scores of a sample, feedback, alarms.",

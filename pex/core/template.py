@@ -21,6 +21,7 @@ from pex.core.columns import variable
 from pex.core.errors import PexError, nearest
 from pex.core.hidden import Hidden
 from pex.core.jinja import Environment, NotTextError
+from pex.core.template_shown import Shown, shown_in
 from pex.core.values import is_json_value, to_json_value
 
 _environment = Environment()
@@ -122,6 +123,17 @@ def fenced(text: str) -> frozenset[str]:
     return (
         hidden.fenced_names(_environment.parse(text)) if "untrusted" in hides(text) else frozenset()
     )
+
+
+@functools.lru_cache(maxsize=512)
+def shown_variables(text: str) -> tuple[Shown, ...]:
+    """The variables whose values a template shows as text, in the order of the template.
+
+    Example:
+        >>> [shown.name for shown in shown_variables("{% if a %}{{ b }}{% endif %}")]
+        ['b']
+    """
+    return tuple(shown_in(_environment.parse(text), set(variables(text))))
 
 
 def check(text: str, where: str) -> None:
