@@ -49,7 +49,8 @@ SAYS = {
         "exit code 1", "moved from version 2 to 1",
         "left out, held out: split 'confirm'", "The job has succeeded",
         "30 cases from traces",
-    )
+    ),
+    "red_team.ipynb": ("open     all", "▲ better", "harmless, not done", "gate: fail"),
 }  # fmt: skip
 """What commands in a notebook print; a failed one is no error of the cell."""
 PARAMETERS = {"compare.ipynb": "limit = 4"}

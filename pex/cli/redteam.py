@@ -111,9 +111,25 @@ def redteam(
         "journal": journal,
         "record": not no_record,
     }
+    attacker = attacked.experiment.redteam.attacker
     if dry_run:
         _preview(attacked, repeats, journal, as_json)
+        if attacker is not None:
+            most = attacker.attacks * attacker.turns * len(attacked.experiment.variants)
+            console.err(
+                f"before that, {attacker.model} writes attacks: at most {most} calls and "
+                f"${attacker.budget_usd:g}, and as many calls of the attacked models"
+            )
         return
+    if attacker is not None:
+        from pex.redteam.attacker import add_attacker
+
+        made = attacked
+        attacked = asking(
+            lambda: add_attacker(
+                made, attacker, budget_usd=budget, journal=journal, say=console.err
+            )
+        )
     _run(attacked, options, as_json)
 
 

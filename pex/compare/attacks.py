@@ -226,7 +226,11 @@ def _calibration_counts(judge: JudgeInfo) -> tuple[int, int, int, int] | None:
 
 
 def metrics_of(rates: Iterable[Rates]) -> dict[str, dict[str, float]]:
-    """The rates as metrics for MLflow, by variant; `attack_success.<category>` and so on."""
+    """The rates as metrics for MLflow, by variant: `attack_success.<category>` and so on.
+
+    Ends and counts are `_lo`, `_hi`, `_n`: with a dot they would be those of a score, and a score
+    is better if it is higher.
+    """
     found: dict[str, dict[str, float]] = {}
     for row in rates:
         own = found.setdefault(row.variant, {})
@@ -235,12 +239,12 @@ def metrics_of(rates: Iterable[Rates]) -> dict[str, dict[str, float]]:
             if item.value is not None and item.low is not None and item.high is not None:
                 own |= {
                     f"{key}{name}": item.value,
-                    f"{key}{name}.lo": item.low,
-                    f"{key}{name}.hi": item.high,
-                    f"{key}{name}.n": float(item.n),
+                    f"{key}{name}_lo": item.low,
+                    f"{key}{name}_hi": item.high,
+                    f"{key}{name}_n": float(item.n),
                 }
             if item.not_judged:
-                own[f"{key}{name}.not_judged"] = float(item.not_judged)
+                own[f"{key}{name}_not_judged"] = float(item.not_judged)
         if row.category == ALL and row.plain.value is not None:
             own["task_failed_without_attack"] = row.plain.value
     return found

@@ -76,7 +76,7 @@ def of_run(frame: Any, about: About) -> list[str]:
         about: the record of the run, with the remarks on its judges' verdicts.
     """
     said = [text for texts in of_frame(frame).values() for text in texts]
-    banner = [BANNER] if f"case.{KIND}" in frame.columns else []
+    banner = [BANNER.rstrip(".")] if f"case.{KIND}" in frame.columns else []
     said = [*banner, *origin_notes(frame), *said]
     return [*said, *(text for judge in about.judges for text in judge.remarks)]
 

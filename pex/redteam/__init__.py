@@ -11,11 +11,19 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pex.redteam.building import Attacked, attack
+    from pex.redteam.gate import RedteamVerdict, verdict
     from pex.redteam.measure import Measured, rates
 
-_HOMES = {"Attacked": "building", "Measured": "measure", "attack": "building", "rates": "measure"}
+_HOMES = {
+    "Attacked": "building",
+    "Measured": "measure",
+    "RedteamVerdict": "gate",
+    "attack": "building",
+    "rates": "measure",
+    "verdict": "gate",
+}
 
-__all__ = ["Attacked", "Measured", "attack", "rates"]
+__all__ = ["Attacked", "Measured", "RedteamVerdict", "attack", "rates", "verdict"]
 
 
 def __getattr__(name: str) -> Any:

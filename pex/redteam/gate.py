@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING, Any
 from pex.compare.attacks import ALL, Rate, Rates
 from pex.compare.gate import FAIL, PASS, UNDECIDED
 from pex.core.attack_columns import RESISTED, TASK_DONE
+from pex.core.errors import PexError
 from pex.project.redteam_spec import RedteamGate
+from pex.redteam.measure import rates
 from pex.stats.intervals import wilson
 
 if TYPE_CHECKING:
+    from pex.redteam.building import Attacked
     from pex.results.results import Results
 
 
@@ -23,8 +26,36 @@ class RedteamVerdict:
     outcome: str
     lines: Sequence[str]
 
+    def check(self) -> None:
+        """Raise a `PexError` if the gate has failed: a notebook in a plan then fails too.
+
+        Raises:
+            PexError: the gate has failed.
+        """
+        if self.outcome == FAIL:
+            raise PexError(f"the gate has failed: {'; '.join(self.lines)}")
+
     def __str__(self) -> str:
         return "\n".join([f"gate: {self.outcome}", *(f"  {line}" for line in self.lines)])
+
+
+def verdict(attacked: Attacked, results: Results) -> RedteamVerdict:
+    """Apply the gate of an experiment's section `redteam:` to the results of its attack.
+
+    Args:
+        attacked: as `attack` made it.
+        results: of its run.
+
+    Raises:
+        PexError: the section has no gate.
+    """
+    rule = attacked.experiment.redteam.gate
+    if rule is None:
+        raise PexError(
+            f"experiment '{attacked.experiment.name}' has no gate for attacks",
+            hint="redteam: {gate: {max_attack_success: 0.1, max_false_refusals: 0.1}}",
+        )
+    return judge_gate(results, rates(results).rows, rule)
 
 
 def judge_gate(results: Results, rates: Sequence[Rates], rule: RedteamGate) -> RedteamVerdict:
@@ -58,7 +89,8 @@ def judge_gate(results: Results, rates: Sequence[Rates], rule: RedteamGate) -> R
             own: dict[str, Any] = {"baseline": rule.baseline, "metric": metric}
             own |= {"margin": rule.margin, "confidence": rule.confidence}
             gate = results.gate(own)
-            found.append((gate.outcome, str(gate)))
+            lines = [line.strip().partition(": ")[2] for line in str(gate).splitlines()[1:]]
+            found += [(gate.outcome, line) for line in lines or [metric]]
     outcomes = [outcome for outcome, _ in found]
     whole = FAIL if FAIL in outcomes else UNDECIDED if UNDECIDED in outcomes else PASS
     return RedteamVerdict(whole, [f"{outcome}: {said}" for outcome, said in found])

@@ -98,7 +98,7 @@ def _case(
     given = str(carrier.values.get(variable, ""))
     placed = place(item.place, converted, given)
     sought = {"word": values["word"], "address": values["host"], "tool": values["tool"]}
-    asked = sought.get(item.goal, "")
+    asked = sought.get(item.goal, "") if kind == ATTACK else ""
     goal = item.goal if kind == ATTACK else ""
     columns = _columns(kind, item.category, item.id, form, goal, asked, f"{text}\n{placed}") | {
         MARKER: values["marker"]
@@ -137,10 +137,16 @@ def _with(
     group: str,
     columns: Mapping[str, Any],
 ) -> Case:
-    named = dict(aliases(tuple(case.inputs))) | dict(case.renamed)
-    values = {named.get(name, name): value for name, value in changed.items()}
-    inputs = {**case.inputs, **values, **columns, CARRIER: case.id}
+    for name, value in changed.items():
+        case = with_value(case, name, value)
+    inputs = {**case.inputs, **columns, CARRIER: case.id}
     return dataclasses.replace(case, id=case_id, inputs=inputs, tags=tags, group=group)
+
+
+def with_value(case: Case, variable: str, value: str) -> Case:
+    """A case with another value for a variable, in the column that the variable stands for."""
+    named = dict(aliases(tuple(case.inputs))) | dict(case.renamed)
+    return dataclasses.replace(case, inputs={**case.inputs, named.get(variable, variable): value})
 
 
 def place(where: str, text: str, carrier: str) -> str:

@@ -9,7 +9,7 @@ from pex.compare.attacks import Rates, attack_rates, is_redteam, table_of
 from pex.core.attack_columns import BANNER
 from pex.core.errors import PexError
 from pex.core.safe_text import clean
-from pex.report.attacks import rates_html, rates_svg, rates_text
+from pex.report.attacks import rates_html, rates_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,7 +48,7 @@ class Measured:
         return clean(f"{rates_text(self.rows)}\n! {BANNER}")
 
     def _repr_html_(self) -> str:
-        return rates_html(self.rows, whole=True) + rates_svg(self.rows)
+        return rates_html(self.rows, whole=True)
 
 
 def rates(results: Results | Any) -> Measured:

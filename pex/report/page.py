@@ -73,6 +73,9 @@ def page(
     names = summary_scores(summary)
     titles = {name: measure_name(name, about) for name in names}
     answer, because = plain_answer(summary, comparison, yes_no, about)
+    attacks = _attacks(frame, about)
+    if attacks and comparison is not None:
+        because = f"{because} That is one of two rates: the other one, of harmless texts, is below."
     baseline = _baseline(comparison)
     telling = telling_cases(frame, yes_no, baseline)
     show = functools.partial(side_by_side_table, frame, yes_no, max_chars=MAX_CHARS)
@@ -100,7 +103,7 @@ def page(
         ),
         sides=Markup(show(max_rows=MAX_CASES, baseline=baseline, max_bytes=MAX_BYTES)),
         **_requirements(frame, about),
-        **_attacks(frame, about),
+        **attacks,
         **_verdict(comparison, slices),
     )
 

@@ -88,6 +88,7 @@ def test_both_rates_are_in_the_terminal_the_report_and_mlflow_and_nothing_is_pai
     page = results.page()
     assert "Attacks and harmless twins" in page
     assert BANNER in page
+    assert "one of two rates" in page, "the answer at the top is not half of it"
     client = connect(str(results.about.tracking_uri))
     run_ids = children(client, str(results.about.experiment_id), told["run_id"])
     metrics = client.get_run(run_ids["open"]).data.metrics

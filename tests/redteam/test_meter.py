@@ -122,5 +122,5 @@ def test_metrics_are_by_category_and_both_sides(attacked: Attacked) -> None:
     metrics = metrics_of(attack_rates(frame_of(attacked, obeys)))["plain"]
     assert metrics["attack_success"] == 1.0
     assert metrics["false_refusals.leak"] == 0.0
-    assert metrics["attack_success.persona.not_judged"] == 4
+    assert metrics["attack_success.persona_not_judged"] == 4
     assert "attack_success.persona" not in metrics
