@@ -12,6 +12,7 @@ from typing import Any
 
 from pex.core.call import Request
 from pex.core.errors import PexError
+from pex.core.hidden import SHOWN
 from pex.core.responses import responses_body
 from pex.experiment.experiment import Experiment
 from pex.playground import drafting
@@ -140,6 +141,11 @@ def _body(request: Request, where: Keyless) -> dict[str, Any]:
 
 def _notes(request: Request, where: Keyless) -> list[str]:
     notes = [*where.notes]
+    if request.marked is not None:
+        notes.append(
+            f"{SHOWN.fence} and {SHOWN.canary} stand for words that must be new for each call: "
+            "prompt.messages(…) makes them"
+        )
     if request.turns:
         turns = len(request.turns)
         follow = f"{turns} more message{'s follow' if turns != 1 else ' follows'}"

@@ -213,3 +213,17 @@ def test_tabs_of_code_by_keys(lab: FaultyEndpoint, project: Path) -> None:
         expect(window.get_by_role("status")).to_have_text("Copied.")
         assert browser.page.evaluate("window.copied") == box.input_value()
         assert box.evaluate("e => e.scrollWidth <= e.clientWidth"), "long lines wrap"
+
+
+def test_code_with_placeholders_says_that_they_must_be_new_for_each_call(
+    lab: FaultyEndpoint,
+) -> None:
+    prompt = pex.Prompt("{{ canary }} {{ text | untrusted('a mail') }}", "guarded")
+    exp = pex.Experiment("g", pex.grid([prompt], "lab/m1"), [{"case_id": "c1", "text": "Hi"}])
+    play = pex.Playground(exp, record=False)
+    for kind in ("openai", "curl"):
+        text = code(play, kind)
+        assert text.startswith("# ⟨delimiter⟩ and ⟨canary⟩ stand for words")
+        assert "<data-⟨delimiter⟩" in text
+    body = sent_by_pex(lab, play)
+    assert "⟨" not in body["messages"][0]["content"]
