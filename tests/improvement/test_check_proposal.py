@@ -10,6 +10,7 @@ from pex.core.cases import Case
 from pex.core.prompt import Prompt
 from pex.improvement.check_proposal import check_proposal
 from pex.improvement.proposal import Proposal
+from pex.improvement.ways.kept_variables import kept_variables
 
 TOOL = {
     "type": "function",
@@ -63,6 +64,20 @@ def test_a_better_prompt_is_not_refused() -> None:
 )  # fmt: skip
 def test_a_prompt_that_cannot_work_is_refused(text: Any, expected: str) -> None:
     assert expected in (refused(text) or "")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("{{ canary }} Sort by size: {{ message | untrusted('a letter') }}", ""),
+        ("{{ canary }} Sort: {{ message }}", "takes the delimiters (untrusted) from the variable"),
+        ("Sort by size: {{ message | untrusted }}", "drops {{ canary }}"),
+    ],
+)
+def test_delimiters_and_canaries_stay(text: str, expected: str) -> None:
+    start = Prompt("{{ canary }} Sort: {{ message | untrusted('a mail') }}", "sort")
+    assert kept_variables(start) == ["{{ message | untrusted('a mail') }}", "{{ canary }}"]
+    assert (expected or "None") in str(refused(text, start))
 
 
 def test_what_callers_depend_on_cannot_be_dropped() -> None:

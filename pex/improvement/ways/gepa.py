@@ -23,6 +23,7 @@ from pex.core.prompt import Prompt
 from pex.improvement.check_proposal import check_proposal
 from pex.improvement.proposal import BudgetSpent, Measured, Proposal, Workbench
 from pex.improvement.ways.failures import shortened
+from pex.improvement.ways.kept_variables import kept_variables
 
 if TYPE_CHECKING:
     from gepa.core.adapter import EvaluationBatch
@@ -312,7 +313,7 @@ def _texts(prompt: Prompt) -> dict[str, str]:
 
 
 def _keep(prompt: Prompt) -> str:
-    names = ", ".join("{{ " + name + " }}" for name in prompt.variables)
+    names = ", ".join(kept_variables(prompt))
     if not names:
         return ""
     return (

@@ -8,6 +8,7 @@ from pex.core.prompt import Prompt
 from pex.experiment.asking import Reply
 from pex.improvement.proposal import Measured, Proposal, Workbench
 from pex.improvement.ways.failures import batches, failing, observations, shown
+from pex.improvement.ways.kept_variables import kept_variables
 from pex.improvement.ways.written_prompt import editable_messages, from_reply, to_text
 
 _SYSTEM = (
@@ -175,7 +176,7 @@ def description(prompt: Prompt) -> dict[str, str]:
     return {
         "purpose": prompt.description,
         "prompt": to_text(prompt),
-        "variables": ", ".join("{{ " + name + " }}" for name in prompt.variables),
+        "variables": ", ".join(kept_variables(prompt)),
         "roles": ", ".join(roles) if roles != ["user"] else "",
         "keeps": "".join(keeps),
     }
