@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,6 +14,7 @@ from pex.run.request import BYTES_PER_TOKEN
 from pex.run.retirement import retirement_of
 
 _CALLS = 1000
+_CANARY = re.compile(r"\{\{-?\s*canary\s*-?\}\}")
 
 
 def spoiled_prefix(subject: Subject) -> Iterator[Finding]:
@@ -40,7 +42,9 @@ def spoiled_prefix(subject: Subject) -> Iterator[Finding]:
             f"{{{{ {name} }}}} differs between calls, and about {fixed - before:,} of {fixed:,} "
             f"fixed tokens come after it: {model} reads a shared beginning of {least:,} tokens "
             f"from its cache, which would save about ${saved:.2g} per 1,000 calls",
-            "move it to the end of the last message",
+            "move it to the end of the last message"
+            if name != "canary"
+            else "move it to the end of the system message, behind all rules",
         )
 
 
@@ -53,10 +57,12 @@ def _sizes(subject: Subject) -> tuple[int, int, tuple[int, str] | None]:
     before, fixed, first = head, head, None
     for text in subject.texts:
         lines = text.text.split("\n")
-        for shown in text.shown:
-            if first is None and _differs(shown.name, subject):
-                first = (text.line + shown.line - 1, shown.name)
-                before = fixed + len("\n".join(lines[: shown.line - 1]).encode())
+        differing = [(shown.line, shown.name) for shown in text.shown]
+        differing += [(n, "canary") for n, line in enumerate(lines, 1) if _CANARY.search(line)]
+        for line, name in sorted(differing):
+            if first is None and (name == "canary" or _differs(name, subject)):
+                first = (text.line + line - 1, name)
+                before = fixed + len("\n".join(lines[: line - 1]).encode())
         fixed += len(text.text.encode())
     return round(before / BYTES_PER_TOKEN), round(fixed / BYTES_PER_TOKEN), first
 

@@ -12,6 +12,8 @@ from pex.lint.outside import is_outside
 from pex.lint.subject import Subject, Text
 
 _SYSTEM = ("system", "developer")
+_BEFORE = r"""(?:<[\w-]+[^<>]*>|\"\"\"|```\w*|'''|^[-=#*_~<]{3,}[^\n]*$)"""
+_AFTER = r"""(</[\w-]+>|\"\"\"|```|'''|^[-=#*_~>]{3,})"""
 _NAMED_ELSEWHERE = re.compile(r"\{\{[^{}]*\}\}|your[-_ ]|example|placeholder", re.IGNORECASE)
 
 
@@ -55,10 +57,8 @@ def outside_without_delimiter(subject: Subject) -> Iterator[Finding]:
 def _own_marks(text: Text, name: str) -> str:
     """The mark that the author has put after a value, such as `</review>`; empty if none."""
     value = r"\{\{-?\s*" + re.escape(name) + r"\b[^{}]*\}\}"
-    found = re.search(
-        rf'(<[\w-]+[^<>]*>|"""|```\w*|\'\'\')\s*{value}\s*(</[\w-]+>|"""|```|\'\'\')', text.text
-    )
-    return found[2] if found else ""
+    found = re.search(f"{_BEFORE}\\s*{value}\\s*{_AFTER}", text.text, re.MULTILINE)
+    return found[1] if found else ""
 
 
 def secrets(subject: Subject) -> Iterator[Finding]:

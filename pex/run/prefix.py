@@ -17,6 +17,7 @@ import orjson
 from pex.core.call import Request
 from pex.core.canonical_json import canonical_json
 from pex.core.cases import Case
+from pex.core.hidden import CANARY, SHOWN, Hidden, replaced
 from pex.core.messages import content_templates
 from pex.core.prompt import Prompt
 from pex.core.variant import Variant
@@ -171,6 +172,15 @@ def prompt_text(body: Mapping[str, Any]) -> str:
     return "".join(parts)
 
 
+def _as_sent(request: Request) -> str:
+    """What a model reads of it, with words of its own where each request has others."""
+    text = prompt_text(request.body)
+    if request.marked is None:
+        return text
+    word = request.key[:20]
+    return str(replaced(text, SHOWN, Hidden(word, word)))
+
+
 def prefixes(
     requests: Iterable[Request],
     prices: Mapping[str, Price | None],
@@ -195,7 +205,7 @@ def prefixes(
     for name, group in by_variant.items():
         shared = Shared()
         for request in group:
-            shared.add(prompt_text(request.body))
+            shared.add(_as_sent(request))
         price = prices.get(group[0].model)
         sample = group[:_SAMPLE]
         tokens = sum(map(tokens_of, sample)) / len(sample)
@@ -254,7 +264,7 @@ def _spoiler(
 def _varying(prompt: Prompt, cases: Sequence[Case]) -> set[str]:
     """The variables of a prompt that do not have the same value in all cases."""
     seen: dict[str, bytes] = {}
-    varying: set[str] = set()
+    varying: set[str] = {CANARY} & prompt.hides
     for case in cases:
         values = case.values
         for name in prompt.variables:

@@ -112,6 +112,17 @@ def test_a_good_prompt_has_none(project: Path, name: str) -> None:
     assert found(project / "p.prompty", GOOD[name]) == []
 
 
+@pytest.mark.parametrize(
+    ("before", "after"), [("<m>", "</m>"), ("---", "---"), ("```text", "```"), ('"""', '"""')]
+)
+def test_marks_of_the_author_are_named_as_what_a_text_can_contain(
+    project: Path, before: str, after: str
+) -> None:
+    (project / "p.prompty").write_text(f"Mail:\n{before}\n{{{{ mail }}}}\n{after}\nGood?\n")
+    [finding] = lint([project / "p.prompty"], today=TODAY).findings
+    assert finding.message == f"{{{{ mail }}}} is text from outside, and can contain {after}"
+
+
 def test_an_experiment_says_what_its_prompt_lacks(project: Path) -> None:
     prompt = (
         "user:\nMy lamp arrived broken, and nobody answers the telephone at your shop: complaint.\n"
@@ -145,6 +156,9 @@ def test_a_variable_near_the_top_has_its_price(project: Path) -> None:
     # 0.40 - 0.10 USD for a million of about 2,600 tokens, a thousand times
     assert "about $0.7" in finding.message
     assert "openai/gpt-4.1-mini" in finding.message
+    canary = f"{{{{ canary }}}}\n{rules}\n{LABELS}\n{{{{ mail | untrusted }}}}\n"
+    [finding] = of_experiment(project, canary, **keys).findings
+    assert "{{ canary }} differs between calls" in finding.message
     late = f"{rules}\n{LABELS}\n{{{{ lang }}}}\n{{{{ mail | untrusted }}}}\n"
     assert of_experiment(project, late, **keys).findings == ()
 

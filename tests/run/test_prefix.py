@@ -56,6 +56,15 @@ def test_a_variable_near_the_top_is_named_with_its_place() -> None:
     assert "{{ date }} in line 2 of message 1 differs between cases: only about" in str(prefix)
 
 
+def test_a_canary_differs_in_each_request() -> None:
+    system = {"role": "system", "content": "Keep {{ canary }}.\n" + RULES}
+    prompt = pex.Prompt([system, {"role": "user", "content": "{{ word | untrusted }}"}], name="p")
+    prefix = found(prompt, words())
+    assert prefix.shared < 20
+    assert prefix.spoiled_by is not None
+    assert prefix.spoiled_by.mark == "{{ canary }}"
+
+
 def test_a_variable_with_one_value_spoils_nothing_and_a_short_prompt_is_left_alone() -> None:
     same = [{**row, "date": "2026-01-01"} for row in words()]
     prompt = pex.Prompt("Today is {{ date }}.\n" + RULES + "{{ word }}", name="p")
