@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from typer.core import TyperGroup
 
 from pex.cli import console
+from pex.cli.first_word import group_or
 from pex.core.errors import PexError
 
 if TYPE_CHECKING:
@@ -18,20 +18,8 @@ if TYPE_CHECKING:
 _PLAN = "plan"
 
 
-class _Batch(TyperGroup):
-    """A group whose first word can be a plan instead of a command."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        command = bool(args) and args[0] in self.commands
-        return super().parse_args(ctx, args if command or not args else [_PLAN, *args])
-
-    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
-        name, command, rest = super().resolve_command(ctx, args)
-        return "" if name == _PLAN else name, command, rest
-
-
 app = typer.Typer(
-    cls=_Batch,
+    cls=group_or(_PLAN),
     help="Run a plan of notebooks as a batch (a night), judge it and write the morning page. "
     "A night is one batch of a plan, at whatever time of day it runs.",
     no_args_is_help=True,

@@ -47,6 +47,7 @@ COMMANDS = {
     "stop.",
     "cases": "Cases: propose new ones, review them, audit them, how many are needed, which to "
     "label.",
+    "guard": "Check texts that go into a prompt, and measure what the check catches.",
     "lint": "Check prompts without a model: unsafe, contradictory, unfair or dear.",
     "redteam": "Attack an experiment's own prompts, beside harmless twins: two rates for each "
     "category.",

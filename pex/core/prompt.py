@@ -24,7 +24,7 @@ from pex.core.messages import (
 from pex.core.names import check_name
 from pex.core.params import check_params, check_tools, json_params
 from pex.core.project import current_folder
-from pex.core.prompt_messages import Messages, MessagesField, filled_in
+from pex.core.prompt_messages import Guard, Messages, MessagesField, filled_in
 from pex.core.response_model import strict_schema
 from pex.core.safe_text import clean
 from pex.core.text import conflict_line, whole_text
@@ -252,6 +252,7 @@ class Prompt:
         /,
         *,
         api: Literal["chat", "responses"] = "chat",
+        guard: Guard | None = None,
         **variables: Any,
     ) -> dict[str, Any]:
         """The arguments of `client.chat.completions.create` of the openai package.
@@ -262,6 +263,7 @@ class Prompt:
         Args:
             case: values for the variables: a dict, or one of `exp.cases`.
             api: "responses" gives the arguments of `client.responses.create`.
+            guard: called with each text among the values, as in `messages(…)`.
             variables: values by name, which override or extend the case's.
 
         Raises:
@@ -279,7 +281,7 @@ class Prompt:
         where = f"prompt '{self.name}'"
         check_api(api, where)
         return call_arguments(
-            filled_in(self, case, variables),
+            filled_in(self, case, variables, guard),
             model=self.model,
             # Copies: all callers have the same prompt, and what one appends is not for the others.
             params=copy.deepcopy(self.params),

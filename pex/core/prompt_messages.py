@@ -13,6 +13,9 @@ from pex.core.text import whole_text
 if TYPE_CHECKING:
     from pex.core.case import Case
 
+Guard = Callable[[str], str]
+"""Takes a text of others and returns what is used of it, or raises."""
+
 on_use: list[Callable[[str, list[Message]], None]] = []
 """Called with the origin of a library prompt, such as `hi/3`, and the messages made from it.
 
@@ -47,20 +50,28 @@ class Messages(tuple[Message, ...]):
         return made
 
     def __call__(
-        self, case: Case | Mapping[str, Any] | None = None, /, **values: Any
+        self,
+        case: Case | Mapping[str, Any] | None = None,
+        /,
+        *,
+        guard: Guard | None = None,
+        **values: Any,
     ) -> list[Message]:
         """The messages with values filled in, as `prompt.openai` sends them.
 
         Args:
             case: values for the variables: a dict, or one of `exp.cases`.
+            guard: called with each text among the values; what it returns is used instead. A
+                `pex.guard.Policy` takes out hidden characters and the like.
             values: values by name, which override or extend the case's.
 
         Raises:
             PexError: a variable has no value; the nearest name is given.
+            BlockedError: the guard is a policy that blocks a text.
         """
         if self._prompt is None:
             raise PexError("these messages are not part of a prompt", hint="prompt.messages(…)")
-        return filled_in(self._prompt, case, values)
+        return filled_in(self._prompt, case, values, guard)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return tuple, (list(self),)
@@ -82,16 +93,37 @@ class MessagesField:
 
 
 def filled_in(
-    prompt: _Prompt, case: Case | Mapping[str, Any] | None, values: Mapping[str, Any]
+    prompt: _Prompt,
+    case: Case | Mapping[str, Any] | None,
+    values: Mapping[str, Any],
+    guard: Guard | None = None,
 ) -> list[Message]:
     """The messages of a prompt with the values of a case and others filled in."""
     where = f"prompt '{prompt.name}'"
     given = {**case_values(case, where), **values}
+    if guard is not None:
+        given = {name: guarded(value, guard) for name, value in given.items()}
     messages: list[Message] = whole_text(prompt.render_with_images(given, Path()), where)
     if prompt.origin is not None:
         for tell in on_use:
             tell(prompt.origin, messages)
     return messages
+
+
+def guarded(value: Any, guard: Guard) -> Any:
+    """A value with every text in it, also in lists and dicts, passed through a guard.
+
+    Example:
+        >>> guarded({"title": "a", "pages": ["b", 3]}, str.upper)
+        {'title': 'A', 'pages': ['B', 3]}
+    """
+    if isinstance(value, str):
+        return guard(value)
+    if isinstance(value, Mapping):
+        return {key: guarded(item, guard) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [guarded(item, guard) for item in value]
+    return value
 
 
 def case_values(case: Case | Mapping[str, Any] | None, where: str) -> Mapping[str, Any]:

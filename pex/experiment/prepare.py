@@ -23,6 +23,7 @@ from pex.core.variant import Variant
 from pex.experiment import options
 from pex.experiment.criteria import Criteria
 from pex.experiment.execution import Execution
+from pex.experiment.flagged_cases import flagged_cases
 from pex.experiment.job import Job
 from pex.experiment.options import RunOptions
 from pex.project.settings import Settings, load_settings
@@ -133,7 +134,10 @@ def preview(experiment: ExperimentState, chosen: RunOptions) -> Preview:
             book = stack.enter_context(contextlib.closing(Journal(database, plan.settings.models)))
             found |= book.find([request.key for request in plan.requests], Run("", "reuse", ""))
         part = HALF if chosen["provider_batch"] else 1.0
-        whole = sized(plan.requests, part, experiment.variants, plan.cases)
+        whole = dataclasses.replace(
+            sized(plan.requests, part, experiment.variants, plan.cases),
+            flagged=tuple(flagged_cases(plan.cases, plan.settings.guard.policy())),
+        )
         if plan.panel is None:
             return whole
         likely = _questions(plan, plan.panel, found, before)

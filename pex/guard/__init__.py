@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pex.guard.canary import find_canary, new_canary
-    from pex.guard.findings import Checked, Finding
-    from pex.guard.input_check import check
+    from pex.guard.findings import BlockedError, Checked, Finding
+    from pex.guard.input_check import Policy, check
     from pex.guard.output_check import check_output
     from pex.guard.output_context import OutputContext, OutputPolicy
     from pex.guard.output_stream import OutputStream, guarded, guarded_async
-    from pex.guard.policy import Policy
 
 __all__ = [
+    "BlockedError",
     "Checked",
     "Finding",
     "OutputContext",
@@ -33,12 +33,13 @@ __all__ = [
 ]
 
 _HOMES = {
+    "BlockedError": "findings",
     "Checked": "findings",
     "Finding": "findings",
     "OutputContext": "output_context",
     "OutputPolicy": "output_context",
     "OutputStream": "output_stream",
-    "Policy": "policy",
+    "Policy": "input_check",
     "check": "input_check",
     "check_output": "output_check",
     "find_canary": "canary",

@@ -12,7 +12,7 @@ from urllib.parse import unquote_to_bytes
 from pex.guard.findings import Finding, visible
 from pex.guard.orders import has_command
 from pex.guard.phrases import lowered, may_have_phrases, phrases_in
-from pex.guard.policy import Policy
+from pex.guard.policy import PolicyOptions
 
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{16,}={0,2}")
 _LAST_LINE = re.compile(r"\r?\n[A-Za-z0-9+/]{1,76}={0,2}(?![^\s])")
@@ -58,7 +58,7 @@ Again = Callable[[str], bool]
 """Whether a decoded text has a finding of its own."""
 
 
-def find_encoded(text: str, policy: Policy, again: Again) -> Iterator[Finding]:
+def find_encoded(text: str, policy: PolicyOptions, again: Again) -> Iterator[Finding]:
     """Readable text in base64, hexadecimal, percent signs, entities, Morse, ROT13 or backwards.
 
     It is a signal; if what is decoded has a known phrase or another finding, it is flagged.
@@ -86,12 +86,19 @@ def find_encoded(text: str, policy: Policy, again: Again) -> Iterator[Finding]:
 def _changed(text: str) -> Iterator[tuple[str, str]]:
     """The text in other forms, where a phrase may be in them."""
     low = lowered(text)
-    if may_have_phrases(low, lambda word: word.translate(_ROT13)):
-        yield "ROT13", text.translate(_ROT13)
-    if may_have_phrases(low, lambda word: word[::-1]):
-        yield "reversed", text[::-1]
+    for kind, change in (("ROT13", _rot13), ("reversed", _reversed)):
+        if may_have_phrases(low, change):
+            yield kind, change(text)
     if _LEET_WORD.search(text):
         yield "leetspeak", text.translate(_LEET)
+
+
+def _rot13(text: str) -> str:
+    return text.translate(_ROT13)
+
+
+def _reversed(text: str) -> str:
+    return text[::-1]
 
 
 def _is_attached(text: str, start: int) -> bool:

@@ -91,6 +91,14 @@ class Checked:
         return "\n".join(map(str, self.findings))
 
 
+class BlockedError(ValueError):
+    """A policy blocks a text; `checked` says why."""
+
+    def __init__(self, checked: Checked) -> None:
+        super().__init__("; ".join(str(one) for one in checked.findings if one.severity == "block"))
+        self.checked = checked
+
+
 def span_digest(text: str) -> str:
     """The digest by which a policy allows a span.
 

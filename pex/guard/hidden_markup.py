@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pex.guard.findings import Finding, visible
 from pex.guard.orders import speaks_to_a_model
 from pex.guard.phrases import phrases_in
-from pex.guard.policy import Policy
+from pex.guard.policy import PolicyOptions
 
 _TAG = re.compile(
     r"<[a-z][a-z0-9]{0,15}\b(?P<attributes>[^<>]{0,600})>(?P<inside>[^<]{1,5000})", re.I
@@ -38,7 +38,7 @@ _ANSWER = re.compile(
 )
 
 
-def find_hidden_markup(text: str, policy: Policy) -> Iterator[Finding]:
+def find_hidden_markup(text: str, policy: PolicyOptions) -> Iterator[Finding]:
     """Hidden text that speaks to a model; other comments and hidden elements are usual."""
     for what, start, end, inside in _hidden(text):
         if phrases_in(inside) or speaks_to_a_model(inside):

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from pex.guard.encoded_text import find_encoded
-from pex.guard.findings import MOST_LISTED, Checked, Finding, span_digest, visible
+from pex.guard.findings import MOST_LISTED, BlockedError, Checked, Finding, span_digest, visible
 from pex.guard.hidden_markup import find_hidden_markup
 from pex.guard.invisible import (
     find_bidi,
@@ -32,13 +32,13 @@ from pex.guard.markers import (
     without_tokens,
 )
 from pex.guard.phrases import find_phrases
-from pex.guard.policy import Policy
+from pex.guard.policy import PolicyOptions
 from pex.guard.private_data import find_payment_data, find_secrets, without_payment_data
 from pex.guard.size import find_repetition, find_size
 from pex.guard.template_syntax import find_template_syntax
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
 class Rule:
     """A rule of the check.
 
@@ -52,9 +52,9 @@ class Rule:
     """
 
     name: str
-    find: Callable[[str, Policy], Iterable[Finding]]
+    find: Callable[[str, PolicyOptions], Iterable[Finding]]
     owasp: str
-    clean: Callable[[str, Policy], str] | None = None
+    clean: Callable[[str, PolicyOptions], str] | None = None
     replaces: bool = False
 
     @property
@@ -63,7 +63,7 @@ class Rule:
         return (self.find.__doc__ or "").strip().partition("\n")[0]
 
 
-def _encoded(text: str, policy: Policy) -> Iterator[Finding]:
+def _encoded(text: str, policy: PolicyOptions) -> Iterator[Finding]:
     """Readable text in base64, hexadecimal, percent signs, entities, Morse, ROT13 or backwards."""
     return find_encoded(
         text, policy, lambda decoded: any(_found(rule, decoded, policy) for rule in _PLAIN)
@@ -107,7 +107,7 @@ _CLEANING = tuple(rule for rule in RULES if rule.clean or rule.replaces)
 _ROUNDS = 4
 
 
-def check(text: str, policy: Policy | None = None) -> Checked:
+def check(text: str, policy: PolicyOptions | None = None) -> Checked:
     r"""Check a text that comes from a user, a document or a tool.
 
     It looks for known patterns and never raises because of what is in the text. Texts without a
@@ -134,7 +134,7 @@ def check(text: str, policy: Policy | None = None) -> Checked:
     """
     if not isinstance(text, str):
         raise TypeError(f"check: expected a string, got {type(text).__name__}")
-    policy = policy or Policy()
+    policy = policy or PolicyOptions()
     found = {rule: _found(rule, text, policy) for rule in RULES}
     listed = [finding for rule in RULES for finding in _listed(text, found[rule], rule, policy)]
     cleaned = _cleaned(text, found, policy)
@@ -145,7 +145,7 @@ def _place(finding: Finding) -> tuple[int, int, str]:
     return finding.start, finding.end, finding.rule
 
 
-def _found(rule: Rule, text: str, policy: Policy) -> list[Finding]:
+def _found(rule: Rule, text: str, policy: PolicyOptions) -> list[Finding]:
     """What a rule finds and the policy does not allow; all of it only where it is replaced."""
     if rule.name in policy.off:
         return []
@@ -155,7 +155,9 @@ def _found(rule: Rule, text: str, policy: Policy) -> list[Finding]:
     return list(found if rule.replaces else itertools.islice(found, MOST_LISTED + 1))
 
 
-def _listed(text: str, found: list[Finding], rule: Rule, policy: Policy) -> Iterator[Finding]:
+def _listed(
+    text: str, found: list[Finding], rule: Rule, policy: PolicyOptions
+) -> Iterator[Finding]:
     severity = policy.severities.get(rule.name)
     for number, finding in enumerate(found[: MOST_LISTED + 1]):
         span = text[finding.start : finding.end]
@@ -170,7 +172,7 @@ def _listed(text: str, found: list[Finding], rule: Rule, policy: Policy) -> Iter
         yield dataclasses.replace(finding, **changes)
 
 
-def _cleaned(text: str, found: dict[Rule, list[Finding]], policy: Policy) -> str:
+def _cleaned(text: str, found: dict[Rule, list[Finding]], policy: PolicyOptions) -> str:
     """The text with the replacements of its findings; nothing is left to replace in it.
 
     What is taken out can bring together what is found then, so it is looked at again.
@@ -199,3 +201,28 @@ def _replaced(text: str, found: Iterable[Finding]) -> str:
             parts += text[at : finding.start], finding.replacement
             at = finding.end
     return "".join([*parts, text[at:]])
+
+
+class Policy(PolicyOptions):
+    """Which rules are used, and what they mean for an application.
+
+    Called with a text, it returns the cleaned one, so it can stand where a prompt is filled in:
+    `prompt.messages(review=text, guard=policy)`. Its arguments are those of `PolicyOptions`.
+    """
+
+    __slots__ = ()
+
+    def __call__(self, text: str) -> str:
+        r"""The text, cleaned.
+
+        Raises:
+            BlockedError: a finding has the severity `block`, which only `severities` gives.
+
+        Example:
+            >>> Policy()("Nice.\U000e0068\U000e0069")
+            'Nice.'
+        """
+        checked = check(text, self)
+        if checked.blocked:
+            raise BlockedError(checked)
+        return checked.cleaned

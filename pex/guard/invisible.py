@@ -12,7 +12,7 @@ import unicodedata
 from collections.abc import Iterator
 
 from pex.guard.findings import Finding, visible
-from pex.guard.policy import Policy
+from pex.guard.policy import PolicyOptions
 
 _TAGS = "\U000e0000-\U000e007f"
 _SELECTORS = "\ufe00-\ufe0f\U000e0100-\U000e01ef"
@@ -56,7 +56,7 @@ _STEERS = re.compile(r"\x1b[\]\[PX^_()#78cDEHM]|\x9b[0-9;?]{0,20}[A-Za-z]")
 _BITS = {"\u200b": "0", "\u200c": "1"}
 
 
-def find_invisible(text: str, policy: Policy) -> Iterator[Finding]:
+def find_invisible(text: str, policy: PolicyOptions) -> Iterator[Finding]:
     """Text in tag characters and variation selectors, and zero-width characters out of place."""
     for found in _HIDDEN.finditer(text):
         start, end = found.span()
@@ -83,16 +83,15 @@ def _judge(text: str, start: int, end: int) -> Iterator[Finding]:
     if not _NO_SELECTOR.search(run):
         yield from _judge_selectors(run, start, end)
         return
-    if run in ("\u200c", "\u200d", "\ufe0f\u200d"):
-        if (
-            run == "\u200c"
-            and before.isalpha()
-            and after.isalpha()
-            and text.count(run, max(0, start - 5_000), end + 5_000) <= 2
-        ):
-            yield Finding(rule, start, end, "signal", "a non-joiner", visible(run), "", "")
-            return
-    elif run == "\ufeff" and before in ("", "\n", "\r"):  # a file, or one joined to another
+    if (
+        run == "\u200c"
+        and before.isalpha()
+        and after.isalpha()
+        and text.count(run, max(0, start - 5_000), end + 5_000) <= 2
+    ):
+        yield Finding(rule, start, end, "signal", "a non-joiner", visible(run), "", "")
+        return
+    if run == "\ufeff" and before in ("", "\n", "\r"):  # a file, or one joined to another
         yield Finding(rule, start, end, "signal", "a byte order mark", "", "", "")
         return
     elif set(run) == {"\u00ad"}:
@@ -152,7 +151,7 @@ def _bits(run: str) -> str:
     return told if told.isprintable() and "\ufffd" not in told else ""
 
 
-def find_bidi(text: str, policy: Policy) -> Iterator[Finding]:
+def find_bidi(text: str, policy: PolicyOptions) -> Iterator[Finding]:
     """Controls that reorder what is shown: overrides always, others where nothing runs from right.
 
     Source: N. Boucher and R. Anderson, Trojan Source, USENIX Security 2023; Unicode UTR #36.
@@ -177,7 +176,7 @@ def without_directions(text: str) -> str:
     return _DIRECTION.sub("", text)
 
 
-def find_terminal_controls(text: str, policy: Policy) -> Iterator[Finding]:
+def find_terminal_controls(text: str, policy: PolicyOptions) -> Iterator[Finding]:
     """Sequences that move a terminal's cursor, erase or conceal; stray controls are a signal.
 
     Colours and the erased rest of a line, as logs have them, are not reported.

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pex.guard.findings import Finding, visible
 from pex.guard.orders import has_command
 from pex.guard.phrases import phrases_in
-from pex.guard.policy import Policy
+from pex.guard.policy import PolicyOptions
 
 _FOREIGN = (
     "\u0370-\u03ff\u1f00-\u1fff\u0400-\u052f\u0531-\u0587\u13a0-\u13f5\uab70-\uabbf\u2c80-\u2cff"
@@ -44,7 +44,7 @@ _CJK = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 _LONG, _LONGER = 12, 24
 
 
-def find_look_alike(text: str, policy: Policy) -> Iterator[Finding]:
+def find_look_alike(text: str, policy: PolicyOptions) -> Iterator[Finding]:
     """Words in which letters of another script stand for Latin ones.
 
     The letters are those of Unicode's table of confusable characters (UTS #39), as the package
@@ -148,7 +148,7 @@ def latin_twin(char: str) -> str:
     return next((one for one in twins if len(one) == 1 and one.isascii() and one.isalpha()), "")
 
 
-def find_styled(text: str, policy: Policy) -> Iterator[Finding]:
+def find_styled(text: str, policy: PolicyOptions) -> Iterator[Finding]:
     """Letters of a mathematical, full-width or enclosed style; long runs of them hide a text.
 
     Full-width letters are usual among Chinese, Japanese and Korean.

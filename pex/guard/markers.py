@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from pex.guard.findings import Finding, visible
 from pex.guard.orders import has_command, has_order
-from pex.guard.policy import Policy
+from pex.guard.policy import PolicyOptions
 
 _TOKEN = re.compile(
     r"<[|\uff5c][A-Za-z0-9_\u2581 ]{1,40}[|\uff5c]>|\[/?INST\]|<</?SYS>>|</?(?:start|end)_of_turn>"
@@ -108,7 +108,7 @@ _DELIMITED = tuple(
 _SETTING = re.compile(r"\s*[\w.-]{1,40}\s?[:=]")
 
 
-def find_special_tokens(text: str, policy: Policy) -> Iterator[Finding]:
+def find_special_tokens(text: str, policy: PolicyOptions) -> Iterator[Finding]:
     """Special tokens of chat templates; one that is only mentioned is a signal."""
     found = list(_TOKEN.finditer(text))
     several = len({match.group().lower() for match in found}) > 1
@@ -141,7 +141,7 @@ def without_tokens(text: str) -> str:
     return _TOKEN.sub(lambda found: _broken(found[0]), text)
 
 
-def find_delimiters(text: str, policy: Policy) -> Iterator[Finding]:
+def find_delimiters(text: str, policy: PolicyOptions) -> Iterator[Finding]:
     """What ends the part of a prompt that a value is in.
 
     The application's own delimiters are flagged. Without knowing them, a tag that closes what was
@@ -210,7 +210,7 @@ def without_delimiters(text: str, delimiters: Iterable[str]) -> str:
     )
 
 
-def find_role_lines(text: str, policy: Policy) -> Iterator[Finding]:
+def find_role_lines(text: str, policy: PolicyOptions) -> Iterator[Finding]:
     """Lines that claim to be the system's; with an order behind them they are flagged.
 
     A transcript of a conversation has lines of user and assistant as well, without orders.

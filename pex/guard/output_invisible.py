@@ -11,7 +11,7 @@ from pex.guard.findings import Finding, visible
 from pex.guard.invisible import find_invisible
 from pex.guard.output_context import OutputContext, OutputPolicy
 from pex.guard.output_window import Window
-from pex.guard.policy import Policy
+from pex.guard.policy import PolicyOptions
 
 LOOK_BACK = 200
 """Characters around a mark of direction in which something has to run from the right."""
@@ -31,7 +31,7 @@ _CONTROL = re.compile(
 )
 _CONTROL_TAIL = re.compile(r"\x1b(?:|\[[0-?]{0,64}[ -/]{0,8}|\][^\x07\x1b]{0,500}\x1b?|[()#])\Z")
 _COLOUR = re.compile(r"(?:\x1b\[[0-9;]{0,20}m)+")
-_INPUT = Policy()
+_INPUT = PolicyOptions()
 
 
 def find_invisible_text(

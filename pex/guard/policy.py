@@ -9,15 +9,13 @@ from pex.guard.findings import SEVERITIES, Severity
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Policy:
-    """Which rules are used, and what they mean for an application.
+class PolicyOptions:
+    """What the rules know of a policy; `pex.guard.Policy` is one that can also be called.
 
     Args:
         off: names of rules that are not used.
-        severities: another severity for a rule than its own; never stronger than that of single
-            findings where it is `signal`: a rule that is only a signal stays one unless it is named
-            here.
-        allow: digests of spans that are known and harmless; `Finding.digest` is what to put here.
+        severities: the severity of all findings of a rule, instead of its own.
+        allow: digests of spans that are known and harmless: `Finding.digest`.
         delimiters: what the application's own prompt puts around a value, such as `</review>`.
         most_characters: longer texts are flagged.
 
@@ -25,9 +23,9 @@ class Policy:
         ValueError: an unknown rule or severity.
 
     Example:
-        >>> Policy(off={"known-phrases"}).off
+        >>> PolicyOptions(off={"known-phrases"}).off
         frozenset({'known-phrases'})
-        >>> Policy(off={"phrases"})
+        >>> PolicyOptions(off={"phrases"})
         Traceback (most recent call last):
         ...
         ValueError: off: unknown rule 'phrases'; did you mean 'known-phrases'?

@@ -6,13 +6,13 @@ import zlib
 from collections.abc import Iterator
 
 from pex.guard.findings import Finding, visible
-from pex.guard.policy import Policy
+from pex.guard.policy import PolicyOptions
 
 _BLOCK, _LEAST = 1000, 500
 _RATIO, _SHARE = 0.08, 0.5
 
 
-def find_size(text: str, policy: Policy) -> Iterator[Finding]:
+def find_size(text: str, policy: PolicyOptions) -> Iterator[Finding]:
     """More characters than the policy allows."""
     if len(text) > policy.most_characters:
         yield Finding(
@@ -21,7 +21,7 @@ def find_size(text: str, policy: Policy) -> Iterator[Finding]:
         )  # fmt: skip
 
 
-def find_repetition(text: str, policy: Policy) -> Iterator[Finding]:
+def find_repetition(text: str, policy: PolicyOptions) -> Iterator[Finding]:
     """A text of which half or more is one piece repeated: its blocks compress to almost nothing."""
     if len(text) < _LEAST:
         return

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from pex.guard.findings import Finding, visible
-from pex.guard.policy import Policy
+from pex.guard.policy import PolicyOptions
 
 _EXPRESSION = re.compile(
     r"\{\{[^{}\n]{0,400}\}\}|\{%[^%\n]{0,400}%\}|\$\{[^{}\n]{0,400}\}|<%[^%\n]{0,400}%>|\{[^{}\n]{0,400}\}"
@@ -28,7 +28,7 @@ _CONTEXT = re.compile(
 _LOGIC = re.compile(r"\{%-?\s*(?:include|import|extends|set|macro|call|raw|from)\b")
 
 
-def find_template_syntax(text: str, policy: Policy) -> Iterator[Finding]:
+def find_template_syntax(text: str, policy: PolicyOptions) -> Iterator[Finding]:
     """Expressions of templates; those that reach for the interpreter or for secrets are flagged.
 
     Another variable such as {{ name }} is a signal: code and letters with fields have them too.

@@ -19,6 +19,7 @@ from pydantic import (
 
 from pex.core.network import clean_url
 from pex.core.project import FILE
+from pex.guard.input_check import Policy
 from pex.guard.project_secrets import note
 from pex.project.files import read_toml
 from pex.project.keys import note_file
@@ -178,6 +179,26 @@ class PersonalSettings(Strict):
     regions: list[str] = Field(default_factory=list)
 
 
+class GuardSettings(Strict):
+    """The policy of `pexlab guard`: its arguments are those of `pex.guard.Policy`."""
+
+    off: list[str] = Field(default_factory=list)
+    severities: dict[str, Literal["signal", "flag", "block"]] = Field(default_factory=dict)
+    allow: list[str] = Field(default_factory=list)
+    delimiters: list[str] = Field(default_factory=list)
+    most_characters: int = Field(default=50_000, ge=1)
+
+    @field_validator("off", "severities")
+    @classmethod
+    def _are_rules(cls, value: Any, info: ValidationInfo) -> Any:
+        Policy(**{str(info.field_name): value})
+        return value
+
+    def policy(self) -> Policy:
+        """The policy that these settings describe."""
+        return Policy(**self.model_dump())
+
+
 class Settings(Strict):
     """The contents of `pex.toml`; every part has defaults."""
 
@@ -189,6 +210,7 @@ class Settings(Strict):
     library: LibrarySettings = Field(default_factory=LibrarySettings)
     budget: BudgetSettings = Field(default_factory=BudgetSettings)
     personal: PersonalSettings = Field(default_factory=PersonalSettings)
+    guard: GuardSettings = Field(default_factory=GuardSettings)
 
     _project: Path | None = PrivateAttr(default=None)
 

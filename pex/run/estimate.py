@@ -38,6 +38,7 @@ class Preview:
     allowed if there are none; `longest_tokens` and `at_most_usd` are for the longest answers.
     Costs are None if a model has no known price, `seconds` if nothing was run before. `prefixes`
     are the shared beginnings of each variant's prompts; the costs are those without a cache.
+    `flagged` are lines about cases that the guard flags.
     """
 
     first: dict[str, Any]
@@ -53,6 +54,7 @@ class Preview:
     unpriced: tuple[str, ...]
     seconds: float | None
     prefixes: tuple[Prefix, ...] = ()
+    flagged: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         count = self.calls + self.replayed
@@ -64,7 +66,7 @@ class Preview:
         settings = {k: v for k, v in self.first.items() if k not in ("model", "messages")}
         if settings:
             lines.append(f"  with {orjson.dumps(settings).decode()}")
-        return clean("\n".join([*lines, *self.sizes()]))
+        return clean("\n".join([*lines, *self.sizes(), *self.flagged]))
 
     __repr__ = __str__
 
