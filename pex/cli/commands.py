@@ -51,13 +51,16 @@ COMMANDS = {
     "lint": "Check prompts without a model: unsafe, contradictory, unfair or dear.",
     "redteam": "Attack an experiment's own prompts, beside harmless twins: two rates for each "
     "category.",
+    "import": "Import results of garak, PyRIT or promptfoo as a run, to compare it with others.",
     "monitor": "Look at deployed traces: figures over time, scores of a sample, feedback, alarms.",
     "incident": "Incidents: harm done by a deployed prompt is recorded, stopped, fixed and tested.",
     "model": "The built-in model local/smollm2: a small real language model, without a key.",
 }
 """Each with the first sentence of its help; a command without one is not listed."""
-_MODULES = {"lab": "servers", "ui": "servers"}
+_MODULES = {"lab": "servers", "ui": "servers", "import": "importing"}
 """The module, if it is not named like the command."""
+_FUNCTIONS = {"import": "import_file"}
+"""The function, if it cannot be named like the command."""
 _PLAIN: dict[str, Any] = {
     "add_completion": False,
     "rich_markup_mode": None,
@@ -90,7 +93,7 @@ def command(name: str) -> Any:
     if group := getattr(module, "app", None):
         around.add_typer(group, name=name)
     else:
-        around.command(name)(getattr(module, name))
+        around.command(name)(getattr(module, _FUNCTIONS.get(name, name)))
     return get_group(around).commands[name]
 
 

@@ -1,0 +1,74 @@
+"""What an importer finds in a file of another tool, before it becomes a run."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pex.core.errors import PexError
+from pex.core.score import Score
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class FoundAnswer:
+    """One answer in a file: to which input, by what, and how it was scored.
+
+    `scores` are yes if the answer is good, whatever the tool says; `key` identifies the input, so
+    that two files about the same inputs can be compared.
+    """
+
+    key: str
+    text: str
+    target: str
+    output: str | None
+    error: str | None = None
+    category: str = ""
+    form: str = ""
+    scores: Mapping[str, Score] = dataclasses.field(default_factory=dict)
+    latency_s: float | None = None
+    cost_usd: float | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Found:
+    """The contents of a file: answers in their order, and what is to be said about them.
+
+    `attacks` is whether they are answers to attacks: then they have the score `resisted`.
+    """
+
+    tool: str
+    version: str
+    started_at: str
+    answers: Sequence[FoundAnswer]
+    attacks: bool
+    remarks: Sequence[str] = ()
+
+
+def key_of(*parts: str) -> str:
+    """The id of an input: what it is about in words, then twelve digits of all of it.
+
+    Example:
+        >>> key_of("dan.Dan", "Say it.")
+        'dan.Dan.8bd44ce6bc28'
+    """
+    digest = hashlib.sha256("\0".join(parts).encode(errors="surrogatepass")).hexdigest()[:12]
+    word = re.sub(r"[^A-Za-z0-9_.-]+", "-", parts[0]).strip("-.") if parts[0] else ""
+    return f"{word[:60]}.{digest}" if word else digest
+
+
+def name_of(text: str) -> str:
+    """A name for a score or a model, with only the characters that names have.
+
+    Example:
+        >>> name_of("always.Fail (x)")
+        'always.Fail-x'
+    """
+    return re.sub(r"[^A-Za-z0-9_.-]+", "-", text).strip("-.") or "unnamed"
+
+
+def unknown(path: Any, why: str, tool: str) -> PexError:
+    """The error for a file that is not what a tool writes."""
+    return PexError(f"{path}: not a result file of {tool}: {why}")

@@ -1,0 +1,160 @@
+"""From what an importer found to a recorded run: compared, shown and searched like any other."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import json
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+from pex.core.about import About, Counts, PromptInfo, VariantInfo
+from pex.core.attack_columns import ATTACK, CATEGORY, FORM, GOAL, ID, KIND, RESISTED
+from pex.core.call import Answer, Request
+from pex.core.case import Case
+from pex.core.errors import PexError, nearest
+from pex.core.names import check_name
+from pex.core.project import find_project
+from pex.core.prompt import Prompt
+from pex.core.textfile import read_text
+from pex.core.variant import Variant
+from pex.importers.found import Found, name_of, unknown
+from pex.importers.garak import is_garak, read_garak
+from pex.importers.promptfoo import is_promptfoo, read_promptfoo
+from pex.importers.pyrit import is_pyrit, read_pyrit
+from pex.project.settings import load_settings
+from pex.results.results import Results
+from pex.score.frame import build_frame
+
+TOOLS: dict[str, tuple[Callable[[str], bool], Callable[[Path], Found]]] = {
+    "garak": (is_garak, read_garak),
+    "pyrit": (is_pyrit, read_pyrit),
+    "promptfoo": (is_promptfoo, read_promptfoo),
+}
+"""By name: whether a file looks like it, and its reader."""
+NO_TWINS = "it has no harmless twins, so false refusals are not known"
+
+
+def import_results(
+    path: str | Path, *, tool: str | None = None, name: str | None = None, record: bool = True
+) -> Results:
+    """Read the results of garak, PyRIT or promptfoo as a run.
+
+    Nothing in the file is executed, and no model is called. Scores are yes if the answer is good,
+    whatever the tool says; attacks have the score `resisted`, so `pex.redteam.rates` reads them.
+
+    Args:
+        path: garak's report.jsonl, PyRIT's export (JSON or CSV), promptfoo's results (JSON).
+        tool: which of them; None: by its contents.
+        name: the experiment's name; default: `imported-TOOL`.
+        record: write it to MLflow.
+
+    Raises:
+        PexError: the file is none of them, or is damaged.
+    """
+    path = Path(path)
+    text = read_text(path, "result file")
+    if tool is not None and tool not in TOOLS:
+        raise PexError(f"there is no importer '{tool}'", hint=nearest(tool, TOOLS))
+    chosen = tool or next((name for name, (looks, _) in TOOLS.items() if looks(text)), None)
+    if chosen is None:
+        raise PexError(
+            f"{path}: not a result file that pex knows",
+            hint="garak's report.jsonl, PyRIT's export (JSON or CSV), promptfoo's results (JSON)",
+        )
+    try:
+        found = TOOLS[chosen][1](path)
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError, OverflowError) as error:
+        # A value of another kind than the tool writes, wherever it is.
+        why = f"a value is not of the kind that it writes ({type(error).__name__}: {error})"
+        raise unknown(path, why, chosen) from None
+    if not found.answers:
+        raise unknown(path, "it has no answers", found.tool)
+    return _results(
+        found, check_name(name or f"imported-{chosen}", "experiment name"), path, record
+    )
+
+
+def _results(found: Found, name: str, path: Path, record: bool) -> Results:
+    prompt = Prompt("{{ input }}", name=name_of(found.tool.lower()))
+    targets = list(dict.fromkeys(answer.target for answer in found.answers))
+    variants = {target: Variant(prompt, _model(target), name=target) for target in targets}
+    cases: dict[str, Case] = {}
+    repeats: Counter[tuple[str, str]] = Counter()
+    rows = []
+    for item in found.answers:
+        if item.key not in cases:
+            inputs = {"input": item.text}
+            if found.attacks:
+                inputs |= {KIND: ATTACK, CATEGORY: item.category or "attack", ID: item.key}
+                inputs |= {FORM: item.form, GOAL: "imported"}
+            tags = tuple(filter(None, (item.category, item.form)))
+            cases[item.key] = Case(item.key, inputs, tags=tags)
+        repeats[item.target, item.key] += 1
+        request = Request(
+            item.target, item.key, repeats[item.target, item.key], _model(item.target), {}, ""
+        )
+        answer = Answer(output=item.output, error=item.error, latency_s=item.latency_s)
+        answer.cost_usd = item.cost_usd
+        answer.error_kind = "imported" if item.error else None
+        rows.append((request, answer, dict(item.scores)))
+    names = list(dict.fromkeys(score for item in found.answers for score in item.scores))
+    names = sorted(names or [RESISTED], key=lambda score: score != RESISTED)
+    frame = build_frame(rows, list(variants.values()), list(cases.values()), names)
+    errors = int(frame["error"].notna().sum())
+    said = [f"read from {path.name}", *found.remarks, *([NO_TWINS] if found.attacks else [])]
+    about = About(
+        name=name,
+        purpose=f"Results of {found.tool} {found.version}".strip() + ".",
+        note="; ".join(said),
+        status="finished",
+        started_at=_time(found.started_at, path),
+        elapsed_s=0.0,
+        cases=len(cases),
+        repeats=max(repeats.values()),
+        variants=[VariantInfo.of(variant) for variant in variants.values()],
+        prompts=[PromptInfo.of(prompt)],
+        models=list(dict.fromkeys(variant.model for variant in variants.values())),
+        scorers=names,
+        counts=Counts(requests=len(frame), answered=len(frame) - errors, errors=errors),
+    )
+    if not record:
+        return Results(frame, about)
+    return _recorded(Results(frame, about), list(cases.values()), found)
+
+
+def _recorded(results: Results, cases: list[Case], found: Found) -> Results:
+    from pex.record.runs import Recorder
+    from pex.results.outcome import outcome_of, texts_of
+    from pex.tracking.store import tracking_uri
+
+    project = find_project()
+    uri = tracking_uri(project, load_settings(project))
+    about = results.about
+    tags = {"pex.imported": f"{found.tool} {found.version}".strip(), "pex.note": about.note}
+    recorder = Recorder(uri, about.name, tags, purpose=about.purpose)
+    placed = dataclasses.replace(
+        about, run_id=recorder.run_id, tracking_uri=uri, experiment_id=recorder.experiment_id
+    )
+    outcome = outcome_of(results.frame, placed)
+    lines = [
+        json.dumps({"case_id": case.id, "tags": [*case.tags], **case.inputs}) for case in cases
+    ]
+    recorder.tag_cases(cases)
+    texts = {"cases.jsonl": "\n".join(lines) + "\n", **texts_of(outcome)}
+    recorder.finish(outcome.frame, outcome.summary, placed, texts, outcome.verdicts)
+    return Results.of(dataclasses.replace(outcome, about=placed))
+
+
+def _model(target: str) -> str:
+    return target.partition("|")[0]
+
+
+def _time(text: str, path: Path) -> str:
+    """When it began: as the file says, else when the file was written."""
+    try:
+        found = datetime.datetime.fromisoformat(text)
+    except ValueError:
+        found = datetime.datetime.fromtimestamp(path.stat().st_mtime, datetime.UTC)
+    return (found if found.tzinfo else found.replace(tzinfo=datetime.UTC)).isoformat()
