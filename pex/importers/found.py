@@ -52,7 +52,7 @@ def key_of(*parts: str) -> str:
 
     Example:
         >>> key_of("dan.Dan", "Say it.")
-        'dan.Dan.8bd44ce6bc28'
+        'dan.Dan.d45039ff3dfd'
     """
     digest = hashlib.sha256("\0".join(parts).encode(errors="surrogatepass")).hexdigest()[:12]
     word = re.sub(r"[^A-Za-z0-9_.-]+", "-", parts[0]).strip("-.") if parts[0] else ""
