@@ -7,6 +7,7 @@ Each room (a package in this folder) is a subject, and imports only rooms furthe
 
     cli             the command line
     magics          %%prompt and %pex
+    lessons         threats tried by hand, for people who do not program
     browser         pex.browse: the library browser
     playground      pex.Playground
     incidents       harm done by a deployed prompt: recorded, stopped, fixed, tested for
