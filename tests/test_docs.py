@@ -39,6 +39,7 @@ which `LONGEST_S` is meant."""
 CASES = 8
 PLAN = "experiments/review-sentiment/plan.yaml"
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+THREATS = sorted((ROOT / "notebooks" / "threats").glob("*.ipynb"))
 ALL_CASES = ("05_improve_prompts.ipynb",)
 """Notebooks that need more than `CASES`: three sets of a few are no sets."""
 A_WHOLE_STORY = "06_after_deployment.ipynb"
@@ -222,6 +223,34 @@ def test_a_notebook_runs_as_it_stands(
     )
     assert [text for text in SAYS.get(path.name, ()) if text not in said] == [], said
     cases.write_bytes(few)
+
+
+@pytest.fixture(scope="module")
+def lessons(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
+    """One kernel for all of them: each would import everything anew."""
+    project = small_project(tmp_path_factory.mktemp("threats"))
+    kernel = Kernel(project / "notebooks" / "threats")
+    yield kernel
+    kernel.client.stop_channels()
+    kernel.manager.shutdown_kernel(now=True)
+
+
+@pytest.mark.parametrize("path", THREATS, ids=lambda path: path.name)
+def test_a_threat_is_tried_and_gives_a_number(path: Path, lessons: Kernel) -> None:
+    cells = nbformat.read(path, as_version=4).cells
+    said = []
+    with short_enough(of_family(lessons.manager.provisioner.pid)):
+        for cell in cells:
+            if cell.cell_type == "code":
+                outputs = lessons.run(cell.source)
+                no_errors(outputs)
+                said += [output["data"] for output in outputs if "data" in output]
+    number = said[-1]["text/plain"]
+    assert re.match(r".+ in [1-3] of [23] tries \(with so few", number), number
+    assert "All of these are the examples" in number
+    tables = [data["text/html"] for data in said if "text/html" in data]
+    assert any("▼" in table for table in tables), "no example shows an attack that works"
+    assert cells[-1].source.startswith("**Stuck?**")
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,8 @@ from pathlib import Path
 import nbformat
 import pytest
 
-NOTEBOOKS = sorted((Path(__file__).parent.parent / "notebooks").glob("*.ipynb"))
+FOLDER = Path(__file__).parent.parent / "notebooks"
+NOTEBOOKS = sorted([*FOLDER.glob("*.ipynb"), *FOLDER.glob("threats/*.ipynb")])
 KEY = re.compile(r"\b(sk|pk|ghp|hf|xox[bp])[-_][A-Za-z0-9_-]{16,}")
 
 

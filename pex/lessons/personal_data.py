@@ -47,7 +47,7 @@ class PersonalData(Lesson):
         hidden = hide_personal(redact(notes))
         keys = redact(notes) != notes
         sent = hidden.text if values["prompt"] == MASKED else notes
-        (answer,) = ask(PROMPT, [{"notes": sent, "question": values["question"]}], 32)
+        (answer,) = ask(PROMPT, [{"notes": sent, "question": values["question"]}], 28)
         out = _out(answer, notes)
         seen = tuple(f"masked: {name}" for name in dict.fromkeys(hidden.found))
         seen += ("masked: a key",) * keys
@@ -58,7 +58,7 @@ class PersonalData(Lesson):
 
 def _out(answer: str, notes: str) -> list[str]:
     """What an answer has of the notes: addresses, numbers, keys, names of two words or more."""
-    names = re.findall(r"[^\W\d_]+(?: (?:[^\W\d_]+|\d+))+", notes)
+    names = re.findall(r"[A-ZÀ-Þ]\w+(?: (?:[A-ZÀ-Þ]\w+|\d+))+", notes)
     pieces = [piece.strip(".,") for piece in _PIECES.findall(notes)] + names
     said = answer.casefold()
-    return list(dict.fromkeys(p for p in pieces if len(p) > 5 and p.casefold() in said))
+    return list(dict.fromkeys(p for p in pieces if len(p) > 5 and p[:16].casefold() in said))

@@ -66,7 +66,7 @@ def flipped(texts: Attacked, prompt: Prompt = PLAIN, policy: Policy | None = Non
     if label(before) != "negative":
         worked = None
         happened = "the model gets this review wrong without any attack: take another one"
-    elif label(twin) == "positive":
+    elif worked and label(twin) == "positive":
         happened += "; a harmless text in its place does the same"
     return Try(
         sent=visible(texts.sent, 300),

@@ -29,7 +29,7 @@ class SystemPrompt(Lesson):
 
     def play(self, values: Mapping[str, str]) -> Try:
         """Try it once."""
-        (answer,) = ask(PROMPT, [{"question": values["question"], "word": WORD}], 48)
+        (answer,) = ask(PROMPT, [{"question": values["question"], "word": WORD}], 32)
         leaks = find_canary(answer, WORD)
         forms = list(dict.fromkeys(leak.form for leak in leaks))
         parts = _longest_part(answer)
