@@ -27,7 +27,8 @@ def show(lesson: Lesson) -> None:
         status.value = "The model answers …"
         try:
             made = lesson.attack(**{name: field.value for name, field in inputs.items()})
-            status.value = clean(f"Try {len(lesson.tries)}: {made.happened}")
+            count = sum(item.own for item in lesson.tries)
+            status.value = clean(f"Try {count}: {made.happened}")
         except PexError as error:
             status.value = clean(f"{error.message}. {error.hint or ''}")
         finally:

@@ -20,6 +20,7 @@ from pex.widgets.static_output import StaticOutput, static_html
 
 MODEL = "local/smollm2"
 _SHOWN = 400
+_CELL = 'style="text-align: left; vertical-align: top"'
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -80,7 +81,7 @@ class Lesson:
 
     def __init__(self) -> None:
         self.tries: list[Try] = []
-        self._outputs: list[StaticOutput] = []
+        self._output: StaticOutput | None = None
 
     def play(self, values: Mapping[str, str]) -> Try:
         """Try the attack once.
@@ -116,27 +117,31 @@ class Lesson:
         for values in self.given:
             usual = {field.name: field.value for field in self.fields}
             self.tries.append(dataclasses.replace(self.play({**usual, **values}), own=False))
-        self._outputs.append(StaticOutput(static_html(self.table())))
-        self._show()
+        StaticOutput(static_html(self.table(own=False)))
 
     def form(self) -> None:
-        """Show the form, with the table below it."""
+        """Show the form, with the table of the learner's tries below it."""
         from pex.lessons.form import show
 
         show(self)
-        self._outputs.append(StaticOutput(static_html(self.table())))
+        self._output = StaticOutput(static_html(self.table()))
 
     def _show(self) -> None:
-        for output in self._outputs[-1:]:
-            output.replace(static_html(self.table()))
+        if self._output is not None:
+            self._output.replace(static_html(self.table()))
 
-    def table(self) -> str:
-        """The tries as a table, escaped."""
-        if not self.tries:
-            return "<p>Nothing has been tried yet.</p>"
+    def table(self, own: bool = True) -> str:
+        """The tries as a table, escaped.
+
+        Args:
+            own: those of the learner; else the examples.
+        """
+        tries = [item for item in self.tries if item.own is own]
+        if not tries:
+            return "<p>Your tries will be here.</p>"
         head = ("", "the model was given", "it answered", "what happened", "what the guard saw")
-        rows = "".join(_row(number, item) for number, item in enumerate(self.tries, 1))
-        titles = "".join(f"<th>{escape(title)}</th>" for title in head)
+        rows = "".join(_row(number, item) for number, item in enumerate(tries, 1))
+        titles = "".join(f"<th {_CELL}>{escape(title)}</th>" for title in head)
         return reachable(
             f"<table><thead><tr>{titles}</tr></thead><tbody>{rows}</tbody></table>", "Tries"
         )
@@ -219,12 +224,11 @@ def _of(count: int, total: int) -> str:
 def _row(number: int, item: Try) -> str:
     sign = {True: "▼ ", False: "✓ ", None: "? "}[item.worked]
     seen = "".join(f"<li>{_text(line)}</li>" for line in item.seen)
-    guard = f"<ul style='margin: 0; padding-left: 16px'>{seen}</ul>" if seen else "nothing"
-    verdict = "<strong>stopped</strong> " if item.flagged else "<strong>let through</strong> "
-    whose = "you" if item.own else "example"
-    cells = (f"{number}<br><small>{whose}</small>", _text(item.sent), _text(item.answer),
+    guard = f"<ul style='margin: 0; padding-left: 16px'>{seen}</ul>" if seen else "saw nothing"
+    verdict = f"<strong>{'stopped' if item.flagged else 'let through'}</strong>: "
+    cells = (str(number), _text(item.sent), _text(item.answer),
              f"{sign}{_text(item.happened)}", f"{verdict}{guard}")  # fmt: skip
-    return f"<tr>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
+    return f"<tr>{''.join(f'<td {_CELL}>{cell}</td>' for cell in cells)}</tr>"
 
 
 def _text(text: str) -> str:

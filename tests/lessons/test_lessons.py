@@ -34,8 +34,10 @@ def test_hostile_text_is_text_and_only_what_is_known_is_counted(monkeypatch):
     monkeypatch.setattr(lesson_module, "StaticOutput", Output)
     lesson = Echo()
     lesson.examples()
-    assert "<script>" not in lesson.table()
-    assert "&lt;script&gt;window.PWNED=1&lt;/script&gt;⟨U+202E⟩" in lesson.table()
+    shown = lesson.table(own=False)
+    assert "<script>" not in shown
+    assert "&lt;script&gt;window.PWNED=1&lt;/script&gt;⟨U+202E⟩" in shown
+    assert "Your tries will be here." in lesson.table()
     assert "All of these are the examples" in str(lesson.number())
     lesson.attack()
     lesson.tries.append(Try("?", "?", None, "not known"))
