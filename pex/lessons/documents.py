@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from pex.core.prompt import Prompt
-from pex.lessons.lesson import Field, Lesson, Try
+from pex.lessons.field import Field
+from pex.lessons.lesson import Lesson, Try
 from pex.lessons.reviews import HARMLESS, PLAIN, Attacked, flipped
 
 AS_IS, FENCED = "as it is", "fenced"

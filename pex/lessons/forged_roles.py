@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 from pex.core.prompt import Prompt
 from pex.guard.policy import Policy
-from pex.lessons.lesson import Field, Lesson, Try
+from pex.lessons.field import Field
+from pex.lessons.lesson import Lesson, Try
 from pex.lessons.reviews import HARMLESS, Attacked, flipped
 
 MARKED = Prompt(

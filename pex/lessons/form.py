@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import ipywidgets
 from IPython.display import display
 
 from pex.core.errors import PexError
 from pex.core.safe_text import clean
-
-if TYPE_CHECKING:
-    from pex.lessons.lesson import Field, Lesson
+from pex.lessons.field import Field
 
 _WIDE = {"width": "min(640px, 98%)"}
 
 
-def show(lesson: Lesson) -> None:
-    """Show the form of a lesson; each press of its button is a try."""
-    inputs = {field.name: _input(field) for field in lesson.fields}
+def show(fields: Sequence[Field], attempt: Callable[[Mapping[str, str]], str]) -> None:
+    """Show a form.
+
+    Args:
+        fields: what is asked for.
+        attempt: called with the values at each press of the button; what it returns is shown.
+    """
+    inputs = {field.name: _input(field) for field in fields}
     button = ipywidgets.Button(description="Try it", button_style="primary")
     status = ipywidgets.Label("", layout=_WIDE)
 
@@ -26,9 +30,7 @@ def show(lesson: Lesson) -> None:
         button.disabled = True
         status.value = "The model answers …"
         try:
-            made = lesson.attack(**{name: field.value for name, field in inputs.items()})
-            count = sum(item.own for item in lesson.tries)
-            status.value = clean(f"Try {count}: {made.happened}")
+            status.value = clean(attempt({name: item.value for name, item in inputs.items()}))
         except PexError as error:
             status.value = clean(f"{error.message}. {error.hint or ''}")
         finally:
@@ -36,7 +38,7 @@ def show(lesson: Lesson) -> None:
 
     button.on_click(press)
     rows: list[Any] = []
-    for field in lesson.fields:
+    for field in fields:
         rows += [ipywidgets.Label(field.label), inputs[field.name]]
     display(ipywidgets.VBox([*rows, button, status]))
 

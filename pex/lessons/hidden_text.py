@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 
-from pex.lessons.lesson import Field, Lesson, Try
+from pex.lessons.field import Field
+from pex.lessons.lesson import Lesson, Try
 from pex.lessons.reviews import HARMLESS, REVIEW, Attacked, flipped
 
 COMMENT, UNSEEN, TAGS, BETWEEN = "comment", "unseen", "tags", "between"

@@ -14,6 +14,7 @@ from pex.core.safe_text import clean
 from pex.core.variant import grid
 from pex.experiment.experiment import Experiment
 from pex.guard.findings import Finding, visible
+from pex.lessons.field import Field
 from pex.report.tables import reachable
 from pex.stats import wilson
 from pex.widgets.static_output import StaticOutput, static_html
@@ -21,25 +22,6 @@ from pex.widgets.static_output import StaticOutput, static_html
 MODEL = "local/smollm2"
 _SHOWN = 400
 _CELL = 'style="text-align: left; vertical-align: top"'
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Field:
-    """One field of a lesson's form.
-
-    Args:
-        name: under which a try has its value.
-        label: what people read.
-        value: what is there at first.
-        choices: what can be chosen, as (label, value); empty: any text.
-        lines: the height of a text.
-    """
-
-    name: str
-    label: str
-    value: str
-    choices: tuple[tuple[str, str], ...] = ()
-    lines: int = 2
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -123,8 +105,13 @@ class Lesson:
         """Show the form, with the table of the learner's tries below it."""
         from pex.lessons.form import show
 
-        show(self)
+        show(self.fields, self._tried)
         self._output = StaticOutput(static_html(self.table()))
+
+    def _tried(self, values: Mapping[str, str]) -> str:
+        """Try it with what the form has; what to say below the button."""
+        made = self.attack(**values)
+        return f"Try {sum(item.own for item in self.tries)}: {made.happened}"
 
     def _show(self) -> None:
         if self._output is not None:

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from pex.core.prompt import Prompt
 from pex.guard.output_check import check_output
 from pex.guard.output_context import OutputContext, OutputPolicy
-from pex.lessons.lesson import Field, Lesson, Try, ask, seen
+from pex.lessons.field import Field
+from pex.lessons.lesson import Lesson, Try, ask, seen
 
 HOST = "shop.example"
 PROMPT = Prompt(

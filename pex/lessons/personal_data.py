@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from pex.core.prompt import Prompt
 from pex.guard.placeholders import hide_personal
 from pex.guard.redact import redact
-from pex.lessons.lesson import Field, Lesson, Try, ask
+from pex.lessons.field import Field
+from pex.lessons.lesson import Lesson, Try, ask
 
 MASKED, AS_IS = "masked", "as they are"
 NOTES = (

@@ -9,7 +9,8 @@ from pex.core.prompt import Prompt
 from pex.guard.findings import visible
 from pex.guard.input_check import check
 from pex.guard.policy import Policy
-from pex.lessons.lesson import Field, Try, ask, seen
+from pex.lessons.field import Field
+from pex.lessons.lesson import Try, ask, seen
 
 REVIEW = Field("review", "A customer's bad review", "The kettle leaks.")
 PLAIN = Prompt(

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 from pex.core.prompt import Prompt
 from pex.guard.canary import derive, find_canary
-from pex.lessons.lesson import Field, Lesson, Try, ask
+from pex.lessons.field import Field
+from pex.lessons.lesson import Lesson, Try, ask
 
 WORD = derive(b"a lesson has no secrets", "canary")
 PROMPT = Prompt(

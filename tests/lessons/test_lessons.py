@@ -6,7 +6,8 @@ import pytest
 from pex.core.errors import PexError
 from pex.lessons import form
 from pex.lessons import lesson as lesson_module
-from pex.lessons.lesson import Field, Lesson, Number, Try
+from pex.lessons.field import Field
+from pex.lessons.lesson import Lesson, Number, Try
 from pex.lessons.personal_data import NOTES, _out
 from pex.lessons.system_prompt import WORD, _longest_part
 
@@ -67,7 +68,7 @@ def test_the_button_tries_and_says_what_went_wrong(monkeypatch):
     shown = []
     monkeypatch.setattr(form, "display", shown.append)
     lesson = Echo()
-    form.show(lesson)
+    form.show(lesson.fields, lesson._tried)
     (box,) = shown
     _, text, button, status = box.children
     assert isinstance(button, ipywidgets.Button)
