@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from pex.core.prompt import Prompt
-from pex.guard.policy import Policy
+from pex.guard.input_check import Policy
 from pex.lessons.field import Field
 from pex.lessons.lesson import Lesson, Try
 from pex.lessons.reviews import HARMLESS, Attacked, flipped

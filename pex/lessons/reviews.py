@@ -7,8 +7,7 @@ import re
 
 from pex.core.prompt import Prompt
 from pex.guard.findings import visible
-from pex.guard.input_check import check
-from pex.guard.policy import Policy
+from pex.guard.input_check import Policy, check
 from pex.lessons.field import Field
 from pex.lessons.lesson import Try, ask, seen
 
