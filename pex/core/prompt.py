@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import functools
 import re
 import warnings
 from collections.abc import Mapping, Sequence
@@ -200,7 +201,7 @@ class Prompt:
 
         return digest([list(self.messages), self.params, self.response_schema, self.tools])
 
-    @property
+    @functools.cached_property
     def hides(self) -> frozenset[str]:
         """What its requests have that is not stored: "canary", "untrusted" (a delimiter)."""
         return frozenset().union(*map(template.hides, self.templates))
