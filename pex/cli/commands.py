@@ -52,6 +52,8 @@ COMMANDS = {
     "redteam": "Attack an experiment's own prompts, beside harmless twins: two rates for each "
     "category.",
     "import": "Import results of garak, PyRIT or promptfoo as a run, to compare it with others.",
+    "scan": "Look for keys and passwords in notebooks, cases, prompts, settings; --history: in git "
+    "too.",
     "monitor": "Look at deployed traces: figures over time, scores of a sample, feedback, alarms.",
     "incident": "Incidents: harm done by a deployed prompt is recorded, stopped, fixed and tested.",
     "model": "The built-in model local/smollm2: a small real language model, without a key.",

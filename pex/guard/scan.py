@@ -42,7 +42,7 @@ _BEFORE, _AFTER = 30, 20
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Finding:
+class FoundSecret:
     """A secret in a text.
 
     Attributes:
@@ -64,7 +64,7 @@ class Finding:
         """Where it is, in words.
 
         Example:
-            >>> Finding("private key", 3, 7, "[redacted]", "$.note").place
+            >>> FoundSecret("private key", 3, 7, "[redacted]", "$.note").place
             '$.note, line 3, column 7'
         """
         where = f"line {self.line}, column {self.column}"
@@ -74,7 +74,7 @@ class Finding:
         return f"{self.place}: {self.rule}: {self.excerpt}"
 
 
-def scan(text: str, values: Known | None = None) -> list[Finding]:
+def scan(text: str, values: Known | None = None) -> list[FoundSecret]:
     """Find the secrets in a text, in order.
 
     Args:
@@ -102,13 +102,13 @@ def scan(text: str, values: Known | None = None) -> list[Finding]:
         last_break = breaks[bisect.bisect_left(breaks, end)]
         last = max(end, min(last_break, end + _AFTER, starts[number + 1]))
         excerpt = f"{text[first:start]}{MASK}{text[end:last]}".strip()
-        findings.append(Finding(rule, line, start - breaks[line - 1], excerpt))
+        findings.append(FoundSecret(rule, line, start - breaks[line - 1], excerpt))
     return findings
 
 
 def scan_json(
     data: Any, values: Known | None = None, clean: set[str] | None = None
-) -> list[Finding]:
+) -> list[FoundSecret]:
     """Find the secrets in the names and strings of JSON-like data.
 
     Here the name of a value counts too: `{"password": "s3cr3tv4lue"}` has a secret.
@@ -124,7 +124,7 @@ def scan_json(
         ('$.steps[0].auth.password', 'value of a secret setting', '[redacted]')
     """
     ready = known() if values is None else values
-    found: list[Finding] = []
+    found: list[FoundSecret] = []
     clean = set() if clean is None else clean  # the same string often occurs many times
     for path, name, text in _strings(data):
         if text not in clean:
@@ -136,7 +136,7 @@ def scan_json(
                 continue
             clean.add(text)
         if name and key_shapes.names_a_secret(name) and key_shapes.looks_random(text):
-            found.append(Finding(NAMED, 1, 1, MASK, path))
+            found.append(FoundSecret(NAMED, 1, 1, MASK, path))
     return found
 
 
