@@ -37,7 +37,8 @@ def export(
             "--from",
             metavar="SOURCE",
             help="expected (answers of cases, the default), passed (a run's answers that passed "
-            "--score), ratings (blind, the default for preferences), judge, thumbs (the default "
+            "--score), attacks (attacks and harmless twins of families that do not test), ratings "
+            "(blind, the default for preferences), judge, thumbs (the default "
             "for trl-unpaired); may be given more than once.",
         ),
     ] = None,

@@ -54,6 +54,10 @@ def check(
     method: _Method = "supervised",
     epochs: _Epochs = EPOCHS,
     price: _Price = None,
+    attacks: Annotated[
+        bool,
+        typer.Option("--attacks", help="Also find attacks that pexlab redteam tests with."),
+    ] = False,
     as_json: _Json = False,
 ) -> None:
     """Check training data as an endpoint would, estimate its tokens and what a job costs.
@@ -65,6 +69,10 @@ def check(
 
     settings = load_settings(find_project())
     checked = checked_file(file, method)
+    if attacks:
+        from pex.training.attacks import attacks_in
+
+        checked = dataclasses.replace(checked, findings=[*checked.findings, *attacks_in(file)])
     found = training_price(model, settings, price)
     remark = check_open(_base(model, settings)) if model else ""
     if as_json:

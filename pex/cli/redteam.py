@@ -47,6 +47,13 @@ def redteam(
     per_category: Annotated[
         int | None, typer.Option(min=1, help="At most so many attacks of a category.")
     ] = None,
+    families: Annotated[
+        str,
+        typer.Option(
+            metavar="all|train|held_out",
+            help="held_out: only families of attacks that no training data may have.",
+        ),
+    ] = "all",
     model: Annotated[
         list[str] | None, typer.Option(metavar="PROVIDER/MODEL", help="Instead of the file's.")
     ] = None,
@@ -99,6 +106,7 @@ def redteam(
             categories=category,
             variables=_variables(variable or []),
             per_category=per_category,
+            families=families,
             **changes,
         )
     )
@@ -226,9 +234,12 @@ def _list(chosen: list[str] | None, folder: Path, as_json: bool) -> None:
 
     suites = load_suites(chosen or [BUILT_IN], folder)
     if as_json:
+        from pex.training.attacks import HeldOutAttacks
+
         console.document({
             "suites": [item.model_dump() for item in suites],
             "converters": [*CONVERTERS, TRANSLATIONS],
+            "held_out_hashes": HeldOutAttacks(suites).hashes,
         })  # fmt: skip
         return
     rows = [

@@ -16,6 +16,7 @@ from pex.core.variant import Variant
 from pex.experiment.experiment import Experiment
 from pex.project.redteam_spec import RedteamSpec
 from pex.redteam.converters import TRANSLATIONS
+from pex.redteam.families import chosen
 from pex.redteam.made_cases import Planned, cases_of
 from pex.redteam.scorers import Resisted, TaskDone
 from pex.redteam.suite import Attack, Suite, check_converter, load_suites
@@ -74,6 +75,7 @@ def attack(
     categories: Sequence[str] | None = None,
     variables: Mapping[str, str] | None = None,
     per_category: int | None = None,
+    families: str = "all",
     judge: Judge | None = None,
     **changes: Any,
 ) -> Attacked:
@@ -91,6 +93,7 @@ def attack(
         variables: which variable holds what others write: `{"review": "value"}`; or `document`,
             `tool_result`, `message`.
         per_category: at most so many attacks of a category, spread over their forms.
+        families: `all`; `held_out`: only those that no training data may have; or `train`.
         judge: decides attacks that nothing else can; it counts once it is calibrated.
         changes: keys of the experiment's file, such as `repeats=3` or `models=[…]`.
 
@@ -117,6 +120,8 @@ def attack(
     for suite in known:
         for item in suite.attacks:
             if categories and item.category not in categories:
+                continue
+            if not chosen(item.family, families):
                 continue
             variable = _variable(item, targets)
             if variable is None:

@@ -80,4 +80,4 @@ def choice_of(
 def _fitting(name: Format) -> tuple[SourceName, ...]:
     if name in _PREFERENCES:
         return ("ratings", "judge")
-    return ("thumbs", "passed") if name == "trl-unpaired" else ("expected", "passed")
+    return ("thumbs", "passed") if name == "trl-unpaired" else ("expected", "passed", "attacks")

@@ -81,11 +81,11 @@ def material_of(
         PexError: there is no such experiment or run.
     """
     project = find_project()
-    if tuple(sources) == ("expected",):
+    if set(sources) <= {"expected", "attacks"}:
         file = attempt(lambda: find_experiment(str(what), project))
         if isinstance(file, Path):
-            return _of_experiment(file, left_out)
-        if str(what).endswith((".yaml", ".yml")):
+            return _of_experiment(file, sources, left_out)
+        if str(what).endswith((".yaml", ".yml")) or "attacks" in sources:
             raise file
         run = attempt(lambda: _of_run(str(what), sources, options, left_out))
         if isinstance(run, PexError) and (file.hint or "").startswith("did you mean"):
@@ -93,15 +93,21 @@ def material_of(
     return _of_run(str(what), sources, options, left_out)
 
 
-def _of_experiment(file: Path, left_out: LeftOut) -> Material:
+def _of_experiment(file: Path, sources: Sequence[SourceName], left_out: LeftOut) -> Material:
     from pex.experiment.experiment import Experiment
+    from pex.training.attacks import attack_picks
 
     experiment = Experiment.load(file)
     project = project_of(file.resolve().parent)
     prompts = {variant.prompt.name: variant.prompt for variant in experiment.variants}
+    picks: list[Iterable[Pick]] = []
+    if "expected" in sources:
+        picks.append(expected_answers(experiment.cases, left_out))
+    if "attacks" in sources:
+        picks.append(attack_picks(experiment, left_out))
     return Material(
         experiment.name, "", project, tracking_uri(project, load_settings(project)),
-        experiment.folder, prompts, expected_answers(experiment.cases, left_out),
+        experiment.folder, prompts, itertools.chain.from_iterable(picks),
         read={file.resolve(): experiment.cases},
         models=tuple(dict.fromkeys(variant.model for variant in experiment.variants)),
     )  # fmt: skip
@@ -121,6 +127,11 @@ def _of_run(
     for source in sources:
         if source == "expected":
             picks.append(expected_answers(answers.cases(), left_out))
+        elif source == "attacks":
+            raise PexError(
+                "attacks are exported from an experiment, not from a run",
+                hint="name the experiment's file",
+            )
         elif source == "passed":
             picks.append(answers.passed(options))
         elif source == "ratings":

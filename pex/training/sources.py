@@ -21,7 +21,7 @@ from pex.training.example import Message, Pick
 if TYPE_CHECKING:
     import pandas as pd
 
-SourceName = Literal["expected", "passed", "ratings", "judge", "thumbs"]
+SourceName = Literal["expected", "passed", "ratings", "judge", "thumbs", "attacks"]
 SOURCES: tuple[SourceName, ...] = get_args(SourceName)
 
 
