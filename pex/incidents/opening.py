@@ -14,6 +14,10 @@ from pex.core.project import find_project
 from pex.core.safe_text import clean
 from pex.core.text import value_text
 from pex.evidence.using_experiments import using_experiments
+from pex.guard.findings import visible
+from pex.guard.input_check import check
+from pex.guard.output_check import check_output
+from pex.guard.output_context import OutputContext
 from pex.guard.placeholders import Placeholders, hide_in
 from pex.guard.redact import redact
 from pex.incidents.moments import minute_of, now, text_of
@@ -31,6 +35,8 @@ ALIAS = "champion"
 """The alias that applications ask for, where nothing else is known."""
 _LONGEST = 2000
 _MOVES = 8
+_FINDINGS = 8
+_ANSWER, _ERROR = "answer", "error"
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -304,15 +310,34 @@ def _said_in(trace: OneTrace | None) -> list[list[str]]:
     errors = list(dict.fromkeys(span.message for span in texts.spans if span.message))
     found += [["tool call", value_text(call)] for call in texts.tool_calls]
     if texts.response is not None:
-        found.append(["answer", texts.response])
-    return found + [["error", text] for text in errors[:1]]
+        found.append([_ANSWER, texts.response])
+    return found + [[_ERROR, text] for text in errors[:1]]
 
 
 def _sample(given: Sequence[Sequence[str]]) -> str:
     """The sample as blocks of code: nothing in it is Markdown."""
     if not given:
         return "There is none: the incident was opened without a trace."
-    return "\n\n".join(f"{clean(name)}:\n\n{_block(text)}" for name, text in given)
+    blocks = [f"{clean(name)}:\n\n{_block(text)}" for name, text in given]
+    if lines := _guarded(given):
+        blocks.append("\n".join(["What the guard flags in it:", "", *lines]))
+    return "\n\n".join(blocks)
+
+
+def _guarded(given: Sequence[Sequence[str]]) -> list[str]:
+    """What the guard flags in what went in, and in the answer, as lines of a list."""
+    inputs = [text for name, text in given if name not in (_ANSWER, _ERROR)]
+    found = [(name, item) for name, text in given if name not in (_ANSWER, _ERROR)
+             for item in check(text).findings]  # fmt: skip
+    context = OutputContext(inputs=inputs)
+    found += [(name, item) for name, text in given if name == _ANSWER
+              for item in check_output(text, context).findings]  # fmt: skip
+    lines = [
+        f"- {_cell(name)}: {_cell(item.message)}, `{_cell(visible(item.shown)).replace('`', ' ')}`"
+        for name, item in found
+        if item.severity != "signal"
+    ]
+    return list(dict.fromkeys(lines))[:_FINDINGS]
 
 
 def _block(text: str) -> str:
