@@ -23,13 +23,18 @@ class Shown:
 
 
 def shown_in(tree: nodes.Template, names: Collection[str]) -> Iterator[Shown]:
-    """The variables among `names` that a parsed template shows, also item by item in a loop."""
+    """The variables among `names` that a parsed template shows, also by another name."""
     loops = {
         target.name: origin
         for loop in tree.find_all(nodes.For)
         for origin in _names(loop.iter)
         for target in [loop.target]
         if isinstance(target, nodes.Name)
+    } | {
+        item.target.name: origin
+        for item in tree.find_all(nodes.Assign)
+        if isinstance(item.target, nodes.Name) and not _is_fenced(item.node)
+        for origin in _names(item.node)
     }
     seen = set()
     for output in tree.find_all(nodes.Output):
@@ -58,6 +63,10 @@ def _shown(node: nodes.Node, *, fenced: bool) -> Iterator[tuple[str, int, bool]]
         return
     for child in node.iter_child_nodes():
         yield from _shown(child, fenced=fenced)
+
+
+def _is_fenced(node: nodes.Node) -> bool:
+    return isinstance(node, nodes.Filter) and node.name == UNTRUSTED
 
 
 def _names(node: nodes.Node) -> list[str]:

@@ -51,6 +51,7 @@ BAD = {
     "no delimiter": ("---\nname: p\n---\nuser:\nReview: {{ review }}\nGood?\n", [("PX102", 5)]),
     "own marks": ("<mail>\n{{ mail | trim }}\n</mail>\nSort it.\n", [("PX102", 2)]),
     "in a loop": ("{% for d in docs %}\n{{ d }}\n{% endfor %}\nSum up.\n", [("PX102", 2)]),
+    "by another name": ("{% set m = mail | trim %}\n{{ m }}\nSort it.\n", [("PX102", 2)]),
     "a key": ("Say hi.\nsk-proj-Abcd1234Efgh5678Ijkl9012Mnop3456Qrst7890\n", [("PX103", 2)]),
     "always never": (
         "Always name the customer in replies.\nBe kind.\nNever name the customer in replies.\n",
@@ -77,6 +78,7 @@ GOOD = {
     "own message": "system:\nSort it.\n\nuser:\n{{ mail }}\n",
     "fenced": "Sort the mail.\n{{ mail | trim | untrusted('a mail') }}\n",
     "loop": "{% for p in passages %}{{ p | untrusted }}{% endfor %}\n{{ question | untrusted }}\n",
+    "set": "{% set m = mail | untrusted %}{{ m }}\nSort it.\n",
     "figures": "{{ messages | length }} messages, {{ orders | count }} in {{ country }}.\n",
     "choices": "{{ name }}, translate into {{ language }}; the tone is {{ tone }}.\n",
     "default": "---\nname: p\ninputs: [{name: text, default: Hi}]\n---\nSay {{ text }} kindly.\n",
