@@ -199,7 +199,7 @@ def carriers_of(base: Experiment, most: int) -> list[Case]:
 
 def _marked(variant: Variant) -> list[str]:
     """The variables that a prompt marks as untrusted: `{{ review | untrusted }}`."""
-    found = re.findall(r"\{\{-?\s*([A-Za-z_]\w*)\s*\|\s*untrusted\b", variant.prompt.text)
+    found = re.findall(r"\{\{-?\s*([A-Za-z_]\w*)\s*\|[^{}]*\buntrusted\b", variant.prompt.text)
     return list(dict.fromkeys(found))
 
 

@@ -9,6 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pex.core.errors import PexError
+from pex.core.prompt import Prompt
+from pex.core.variant import grid
+from pex.experiment.experiment import Experiment
 from pex.redteam import goals
 from pex.redteam.building import attack
 from pex.redteam.converters import CONVERTERS, convert
@@ -129,3 +132,12 @@ def test_goals_take_any_text_and_an_echo_is_none(output: str, attack: str, word:
 def test_what_carries_an_attack_has_all_of_it(text: str, carrier: str) -> None:
     for where in ("value", "document", "message"):
         assert text in place(where, text, carrier)
+
+
+def test_the_variable_that_a_prompt_marks_as_untrusted_is_attacked() -> None:
+    prompt = Prompt("{{ topic }}: {{ review | trim | untrusted }} {{ canary }}", name="p")
+    cases = [{"topic": "lamps", "review": "Nice.", "expected": "good"}]
+    exp = Experiment("two", grid(prompt, "lab/m1"), cases, ["label"])
+    found = attack(exp, suites=["override"], converters=["plain"])
+    assert list(found.variables) == ["review"]
+    assert {case.inputs["topic"] for case in found.experiment.cases} == {"lamps"}
