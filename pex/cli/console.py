@@ -12,16 +12,17 @@ import orjson
 
 from pex.core.safe_text import clean, clean_json
 from pex.core.values import to_json_value
+from pex.guard.redact import redact_values
 
 
 def out(text: str) -> None:
     """One line or block of result."""
-    sys.stdout.write(clean(text.rstrip("\n")) + "\n")
+    sys.stdout.write(clean(redact_values(text).rstrip("\n")) + "\n")
 
 
 def err(text: str) -> None:
     """One line or block about the progress."""
-    sys.stderr.write(clean(text.rstrip("\n")) + "\n")
+    sys.stderr.write(clean(redact_values(text).rstrip("\n")) + "\n")
     sys.stderr.flush()
 
 

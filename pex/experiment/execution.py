@@ -13,11 +13,12 @@ import platform
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from pex.core.about import About, CasesFile, Counts, PromptInfo, VariantInfo
 from pex.core.call import Answer
+from pex.core.cases import Case
 from pex.core.errors import BudgetError, Interrupted, PexError, ProviderError
 from pex.core.events import (
     Answered,
@@ -35,7 +36,7 @@ from pex.core.remarks import EXAMPLE
 from pex.core.safe_text import clean
 from pex.core.score import Score
 from pex.experiment.job import Job, Progress
-from pex.guard.redact import redact
+from pex.guard.redact import known, redact, redact_data
 from pex.results.outcome import outcome_of
 from pex.results.record import record
 from pex.results.results import Results
@@ -78,6 +79,7 @@ class Execution:
         self._begun_at = time.time()
         self._answers: dict[RowKey, Answer] = {}
         self._scores: dict[RowKey, dict[str, Score]] = {}
+        self._cases: list[Case] = list(job.cases)
         self._case_of = {case.id: case for case in job.cases}
         self._prompts = {v.name: list(v.prompt.messages) for v in job.variants}
         self._examples = {v.name: frozenset(v.prompt.examples) for v in job.variants}
@@ -367,8 +369,12 @@ class Execution:
             for request in job.requests
             if request.place in self._answers
         ]
-        frame = build_frame(rows, job.variants, job.cases, job.score_names)
+        # A key that somebody wrote into a case or a prompt was sent; it is stored nowhere.
+        self._cases, values = without_keys(job.cases), known()
+        frame = build_frame(rows, job.variants, self._cases, job.score_names)
         about = self._about(status)
+        if values:
+            about = About.from_json(redact_data(about.to_json(), values))
         if self._recorder is None:
             results = Results(frame, about, job.edits)
         else:
@@ -383,11 +389,11 @@ class Execution:
 
         job = self._job
         prompts = list({variant.prompt.name: variant.prompt for variant in job.variants}.values())
-        texts = dict(job.files)
+        texts = redact_data(dict(job.files))
         try:
             outcome = outcome_of(frame, about)
             results = Results.of(outcome, job.edits)
-            results.traces = record(recorder, outcome, texts, prompts, job.cases, job.traces)
+            results.traces = record(recorder, outcome, texts, prompts, self._cases, job.traces)
             results.about = dataclasses.replace(about, run_name=recorder.name)
             unrecorded.drop(job.state, recorder.run_id)  # an earlier start may have left them
         except Exception as error:  # noqa: BLE001 - the answers matter more than their record
@@ -452,6 +458,17 @@ class Execution:
             if job.edits
             else None,
         )
+
+
+def without_keys(cases: Sequence[Case]) -> list[Case]:
+    """The cases without the values of keys; one that has none stays the same object."""
+    values = known()
+    found = []
+    for case in cases:
+        inputs, expected = redact_data(case.inputs, values), redact_data(case.expected, values)
+        same = inputs == case.inputs and expected == case.expected
+        found.append(case if same else dataclasses.replace(case, inputs=inputs, expected=expected))
+    return found
 
 
 def _versions() -> dict[str, str]:

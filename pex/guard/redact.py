@@ -12,6 +12,7 @@ import functools
 import os
 import re
 from collections.abc import Mapping
+from typing import Any, TypeVar, cast
 
 from pex.guard import key_shapes, keys_inside, printed_output
 from pex.guard import project_secrets as project
@@ -23,6 +24,7 @@ __all__ = [
     "is_secret",
     "known",
     "redact",
+    "redact_data",
     "redact_values",
     "register",
     "register_headers",
@@ -34,6 +36,8 @@ _OPEN_HEADER = re.compile(
     r"|openai-(?:organization|project)|x-(?:request|trace|correlation)-id"
 )
 """Headers that describe the request and do not identify the sender."""
+
+T = TypeVar("T")
 
 _registered: set[str] = set()
 
@@ -145,6 +149,32 @@ def redact_values(text: str, values: Known | None = None) -> str:
         values: from `known()`, for a caller with many texts.
     """
     return (known() if values is None else values).masked(text)
+
+
+def redact_data(value: T, values: Known | None = None) -> T:
+    """JSON-like data without known values, also in names: a copy where there is one in it.
+
+    Args:
+        value: any JSON value; other objects are kept as they are.
+        values: from `known()`, for a caller with many.
+
+    Example:
+        >>> register("open-4711-sesame")
+        >>> redact_data({"a": ["it is open-4711-sesame", 3]})
+        {'a': ['it is [redacted]', 3]}
+    """
+    ready = known() if values is None else values
+    return cast(T, _without(value, ready)) if ready else value
+
+
+def _without(value: Any, values: Known) -> Any:
+    if isinstance(value, str):
+        return values.masked(value)
+    if isinstance(value, Mapping):
+        return {_without(key, values): _without(item, values) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without(item, values) for item in value]
+    return value
 
 
 def redact(text: str) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from pex.core.batch_context import BatchContext
 from pex.core.cases import Case
 from pex.core.prompt import Prompt
+from pex.guard.redact import known
 from pex.results.outcome import Outcome, texts_of
 
 if TYPE_CHECKING:
@@ -61,8 +62,10 @@ def record(
     recorder.tag_cases(cases)
     whole = {**texts, **texts_of(outcome)}
     recorder.finish(frame, outcome.summary, about, whole, outcome.verdicts, outcome.frontier)
+    # The description of the run has the texts of the others without the keys in them.
+    shown = [prompt for prompt in prompts if not known().within(prompt.text)]
     writer = TraceWriter(
-        target_of(recorder.uri, recorder.run_id, about, prompts), frame, chosen, cases
+        target_of(recorder.uri, recorder.run_id, about, shown), frame, chosen, cases
     )
     writer.start()
     if BatchContext.from_environ().batch_id:

@@ -13,7 +13,7 @@ from pex.core.names import check_name
 from pex.core.remarks import EXAMPLE
 from pex.core.score import Score
 from pex.core.text import replace_surrogates
-from pex.guard.redact import redact
+from pex.guard.redact import redact, redact_values
 
 Rule = Callable[[Answer, Case], Any]
 """Judges one answer; can return a bool, a number, None, a Score, or a dict of these."""
@@ -168,7 +168,9 @@ def named_scores(name: str, result: Any) -> dict[str, Score]:
 def _score(result: Any) -> Score:
     given = result if isinstance(result, Score) else Score(result)
     try:
-        reason = None if given.reason is None else replace_surrogates(str(given.reason))
+        reason = (
+            None if given.reason is None else replace_surrogates(redact_values(str(given.reason)))
+        )
         error = None if given.error is None else replace_surrogates(redact(str(given.error)))
         return Score(_value(given.value), reason, error)
     except Exception as raised:  # noqa: BLE001 - reading a value may fail in any way
