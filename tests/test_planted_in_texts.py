@@ -67,7 +67,7 @@ def endpoint(project: Path, keys: list[Planted]) -> Iterator[FaultyEndpoint]:
 def test_a_key_in_a_case_a_prompt_a_parameter_and_a_setting(
     endpoint: FaultyEndpoint, project: Path, keys: list[Planted]
 ) -> None:
-    (project / "leaky.py").write_text(SCORER)
+    (project / "echoing.py").write_text(SCORER)
     (project / "p.prompty").write_text(
         f"---\nname: p\n---\nsystem:\nThe key is {keys[0].value}, the door {keys[1].value}.\n"
         "user:\n{{ kind }} {{ word }}\n"
@@ -82,7 +82,7 @@ def test_a_key_in_a_case_a_prompt_a_parameter_and_a_setting(
         "max_error_share: 1\n"
         f"params: [{{user: {json.dumps(keys[0].value)}}}]\n"
         "scorers: [prompt_leak, leaked_data, "
-        "{name: leaky, kind: function, function: 'leaky:leaks'}]\n"
+        "{name: leaky, kind: function, function: 'echoing:leaks'}]\n"
     )
     path = str(project / "experiment.yaml")
     done = pexlab_process("run", path, folder=project)

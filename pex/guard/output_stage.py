@@ -20,6 +20,8 @@ Find = Callable[[Window, OutputContext, OutputPolicy], Iterable[Finding]]
 Hold = Callable[[Window, OutputContext, OutputPolicy], int]
 Whole = Callable[[Window], Iterable[tuple[int, int]]]
 
+_SHORTEST_KEY = 8
+
 LOOK_BACK = 400
 """Characters before a place that a rule may look back at."""
 
@@ -154,7 +156,9 @@ class Stage:
                 if not window.start <= one.start < cut:
                     continue
                 span = window.text[one.start : one.end]
-                shown = redact(one.shown or visible(span))
+                shown = one.shown or visible(span)
+                if len(shown) >= _SHORTEST_KEY:
+                    shown = redact(shown)
                 digest = span_digest(span)
                 if digest in policy.allow:
                     continue
