@@ -8,13 +8,15 @@ pieces.
 from __future__ import annotations
 
 import bisect
+import collections
 import dataclasses
 from collections.abc import Callable, Iterable, Sequence
 
-from pex.guard.findings import Finding, span_digest, visible
+from pex.guard.findings import MOST_LISTED, Finding, span_digest, visible
+from pex.guard.known_keys import Known
 from pex.guard.output_context import OutputContext, OutputPolicy
 from pex.guard.output_window import CodeState, Window
-from pex.guard.redact import redact
+from pex.guard.redact import known, redact_with
 
 Find = Callable[[Window, OutputContext, OutputPolicy], Iterable[Finding]]
 Hold = Callable[[Window, OutputContext, OutputPolicy], int]
@@ -83,6 +85,7 @@ class Stage:
         self._next = 0  # so long must the text be for another look
         self._edits: list[_Edit] = [_Edit(0, 0)]
         self._written = 0
+        self._counts: collections.Counter[str] = collections.Counter()
         self.findings: list[Finding] = []
 
     @property
@@ -118,6 +121,7 @@ class Stage:
         self.findings += [
             dataclasses.replace(one, start=one.start + self._offset, end=one.end + self._offset)
             for one in found
+            if one.digest
         ]
         self._go_on(window, cut)
         return clean
@@ -149,6 +153,7 @@ class Stage:
 
     def _found(self, window: Window, cut: int) -> list[Finding]:
         policy = self._policy
+        values: Known | None = None
         found = []
         for rule in self._rules:
             severity = policy.severities.get(rule.name)
@@ -156,12 +161,17 @@ class Stage:
                 if not window.start <= one.start < cut:
                     continue
                 span = window.text[one.start : one.end]
-                shown = one.shown or visible(span)
-                if len(shown) >= _SHORTEST_KEY:
-                    shown = redact(shown)
+                self._counts[rule.name] += 1
+                if self._counts[rule.name] > MOST_LISTED and not policy.allow:
+                    found.append(one)  # it is replaced, and is not listed
+                    continue
                 digest = span_digest(span)
                 if digest in policy.allow:
                     continue
+                shown = one.shown or visible(span)
+                if len(shown) >= _SHORTEST_KEY:
+                    values = values or known()
+                    shown = redact_with(shown, values)
                 found.append(
                     dataclasses.replace(
                         one, rule=rule.name, digest=digest, shown=shown,

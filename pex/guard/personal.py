@@ -22,6 +22,7 @@ _SPACES = (0xA0, 0x202F)
 _EMAIL = re.compile(
     r"(?<![\w.+%-])[^\W_][\w.%+-]{0,63}@(?:[\w-]{1,63}\.){1,5}[^\W\d_]{2,24}(?![\w-])"
 )
+_DOMAIN = re.compile(r"@(?:[\w-]{1,63}+\.){1,5}[^\W\d_]{2,24}(?![\w-])")
 _EXAMPLE = re.compile(r"@(?:[\w-]+\.){0,5}(?:example(?:\.\w+)?|test|invalid|localhost)$", re.I)
 # One may begin within what looks like another, so each place is looked at for itself.
 _IBAN = re.compile(r"(?<![^\W_])(?=([A-Za-z]{2}[0-9]{2}[A-Za-z0-9 ]{11,40}))")
@@ -193,7 +194,7 @@ def _emails(text: str, examples: bool) -> Iterator[tuple[int, int]]:
     at = text.find("@")
     while at >= 0:
         # An address has one @, and no more than this on either side of it.
-        match = _EMAIL.search(text, max(done, at - 64), at + 350)
+        match = _DOMAIN.match(text, at) and _EMAIL.search(text, max(done, at - 64), at + 350)
         if match and text.find("@", match.start()) == at:
             done = match.end()
             if examples or not _EXAMPLE.search(match[0]):

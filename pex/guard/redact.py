@@ -186,4 +186,18 @@ def redact(text: str) -> str:
         >>> redact("a basic understanding, and a bearer of bad news")
         'a basic understanding, and a bearer of bad news'
     """
-    return key_shapes.redact_shapes(printed_output.masked(text, known()))
+    return redact_with(text, known())
+
+
+def redact_with(text: str, values: Known) -> str:
+    """As `redact`, for a caller with many texts.
+
+    Args:
+        text: any text.
+        values: from `known()`.
+
+    Example:
+        >>> redact_with("Bearer abcdefgh1234", known())
+        'Bearer [redacted]'
+    """
+    return key_shapes.redact_shapes(printed_output.masked(text, values))

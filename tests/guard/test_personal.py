@@ -90,3 +90,9 @@ def test_no_text_takes_much_longer_than_another_of_its_length(token):
 
     # A pattern that tries all ways to divide a token takes ten thousand times as long.
     assert seconds(f"{token} " * 50) < 200 * seconds(f"{'word 123456 ' * 5} " * 50)
+
+
+def test_an_address_at_the_end_of_a_sentence_is_found() -> None:
+    [found] = personal_data("Write to ada@firma.de. Thanks")
+    assert (found.start, found.end) == (9, 21)
+    assert personal_data("a@" * 50_000) == []
