@@ -1,7 +1,7 @@
 """What the rule scanners of other packages flag of the texts in `benchmarks/guard`.
 
     python -m venv peers
-    peers/bin/pip install --no-deps llm-guard==0.3.16 llamafirewall==1.0.3 rebuff==0.1.1
+    peers/bin/pip install --no-deps llm-guard==0.3.16 llamafirewall==1.0.3
     peers/bin/pip install structlog bc-detect-secrets==1.5.43 presidio-anonymizer==2.2.358
     peers/bin/python benchmarks/guard_peers.py
 
@@ -30,7 +30,6 @@ def main() -> None:
     for package, scanners, make in (
         ("llm-guard", "InvisibleText, Secrets", llm_guard),
         ("llamafirewall", "HiddenASCIIScanner, RegexScanner", llamafirewall),
-        ("rebuff", "heuristics on 2,000 characters, threshold 0.75", rebuff),
     ):
         flags = make()
         print(f"{package} {importlib.metadata.version(package)} ({scanners})")
@@ -69,16 +68,6 @@ def llamafirewall() -> Flags:
         return any(result.decision != data.ScanDecision.ALLOW for result in results)
 
     return flags
-
-
-def rebuff() -> Flags:
-    """Whether Rebuff's heuristics are above its default threshold."""
-    _without_init("rebuff")
-    heuristics = importlib.import_module("rebuff.detect_pi_heuristics")
-    # Its time grows with the square of the length: a text of 60,000 characters takes hours.
-    return lambda text: (
-        heuristics.detect_prompt_injection_using_heuristic_on_input(text[:2_000]) > 0.75
-    )
 
 
 def _without_init(*packages: str) -> None:
