@@ -18,6 +18,7 @@ from typing import Any
 
 from pex.core import private
 from pex.core.errors import PexError
+from pex.core.project import led_outside
 from pex.core.prompt import Prompt
 from pex.incidents.containment import contain, undo
 from pex.incidents.moments import duration, now, text_of
@@ -263,9 +264,9 @@ def _put_back(project: Path) -> list[str]:
                 f"{alias} of {name} is at version {current}: somebody moved it during the drill, "
                 "so it was left there"
             )
-    record = project / FOLDER / str(known.get("record"))
+    record = project / FOLDER / Path(str(known.get("record"))).name
     with contextlib.suppress(PexError, OSError):  # it is the team's file
-        if read(record).state != "closed":
+        if not led_outside(record, project) and read(record).state != "closed":
             fields = {"closed_at": text_of(now()), "containment": []}
             update(record, fields, [entry(f"drill stopped; {alias} was put back", who="pex")])
     path.unlink()

@@ -11,7 +11,7 @@ from typing import Any
 
 from pex.core.errors import PexError
 from pex.core.project import find_project
-from pex.core.safe_text import clean
+from pex.core.safe_text import clean, in_markdown
 from pex.core.text import value_text
 from pex.evidence.using_experiments import using_experiments
 from pex.guard.findings import visible
@@ -21,7 +21,7 @@ from pex.guard.output_context import OutputContext
 from pex.guard.placeholders import Placeholders, hide_in
 from pex.guard.redact import redact
 from pex.incidents.moments import minute_of, now, text_of
-from pex.incidents.record import FOLDER, Incident, entry, incidents, locked, parse
+from pex.incidents.record import FOLDER, Incident, entry, folder_of, incidents, locked, parse, plain
 from pex.incidents.switch import Switch
 from pex.incidents.template import Template, made, template_of
 from pex.library.reference import parse_reference
@@ -231,14 +231,14 @@ def _written(
         timeline.append(entry("noticed", noticed))
     timeline.append(entry(f"record opened, severity {severity}", at))
     values = {
-        "title": title,
+        "title": plain(title),
         "severity": str(severity),
         "severity_text": template.severities[severity],
         "versions": _versions(subject),
         "sample": _sample(given),
         "noticed": minute_of(noticed),
         "began": minute_of(began) if began else "not known",
-        "prompt": versions or "not known yet",
+        "prompt": plain(versions) or "not known yet",
     }
     incident = _create(project, template, fields, values, timeline, subject.prompt, at)
     remarks = list(subject.remarks)
@@ -267,9 +267,10 @@ def _create(
     short = re.sub(r"[^A-Za-z0-9_-]+", "-", prompt).strip("-")[:48] or "incident"
     if fields.get("drill"):
         short = f"drill-{short}" if not short.startswith("incident-drill") else "drill"
+    folder = folder_of(project)
     for number in range(1, 1000):
         name = f"{at:%Y-%m-%d}-{short}" + (f"-{number}" if number > 1 else "")
-        path = project / FOLDER / f"{name}.md"
+        path = folder / f"{name}.md"
         text = made(template, fields, {**values, "id": name}, timeline)
         incident = parse(path, text)
         try:
@@ -318,7 +319,7 @@ def _sample(given: Sequence[Sequence[str]]) -> str:
     """The sample as blocks of code: nothing in it is Markdown."""
     if not given:
         return "There is none: the incident was opened without a trace."
-    blocks = [f"{clean(name)}:\n\n{_block(text)}" for name, text in given]
+    blocks = [f"{plain(name[:160])}:\n\n{_block(text)}" for name, text in given]
     if lines := _guarded(given):
         blocks.append("\n".join(["What the guard flags in it:", "", *lines]))
     return "\n\n".join(blocks)
@@ -355,7 +356,7 @@ def _versions(subject: _Subject) -> str:
     if switch is None:
         command = "pexlab incident update --prompt NAME --affected N"
         return f"No version of the library is known: `{command}` names it."
-    named = ", ".join(f"**{subject.prompt}/{number}**" for number in subject.affected)
+    named = ", ".join(f"**{plain(subject.prompt)}/{number}**" for number in subject.affected)
     lines = [f"Affected: {named}."]
     for alias in subject.aliases:
         serves, back = switch.serves(alias), switch.before(alias, subject.affected)
@@ -379,7 +380,7 @@ def _versions(subject: _Subject) -> str:
 
 
 def _cell(text: str) -> str:
-    return " ".join(clean(text).split()).replace("|", "\\|").replace("<", "&lt;")[:160]
+    return in_markdown(" ".join(clean(text).split())[:160]).replace("|", "\\|")
 
 
 __all__ = ["Opened", "Opening", "masked", "open_incident", "waiting_traces"]

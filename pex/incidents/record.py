@@ -17,7 +17,8 @@ from pex.cases.file import write
 from pex.core import private
 from pex.core.errors import PexError, nearest
 from pex.core.project import led_outside
-from pex.core.safe_text import clean
+from pex.core.safe_text import clean, from_markdown, in_markdown
+from pex.core.textfile import read_bytes
 from pex.core.user_name import user_name
 from pex.incidents.fields import read_fields, with_fields
 from pex.incidents.moments import minute_of, moment_of, now
@@ -26,8 +27,12 @@ FOLDER = "incidents"
 TEMPLATE = "template.md"
 TAG = "incident-"
 """The start of the tag that an incident's case has in the experiment's cases."""
+LARGEST_MB = 5
+"""Of a record or the template: people write and read them."""
 TIMES = ("began_at", "noticed_at", "contained_at", "fixed_at", "closed_at")
-_HEADING = re.compile(r"#{1,6}[ \t]+(?P<title>.*?)[ \t]*#*")
+_HEADING = re.compile(r"#{1,6}[ \t](.*)")
+_BLOCK = frozenset("#>-+*=~_|:")
+"""Signs that begin a heading, a list and the like at the start of a line."""
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
 
 
@@ -123,13 +128,13 @@ class Incident:
         return None if since is None or at is None or at < since else at - since
 
     def timeline(self) -> list[str]:
-        """The lines of its timeline, without the marks of a list."""
-        lines = self.text.splitlines()
+        """The lines of its timeline as people read them, without the marks of a list."""
+        lines = self.text.replace("\r\n", "\n").split("\n")
         place = _section(lines, "timeline")
         if place is None:
             return []
         found = (line.strip() for line in lines[slice(*place)])
-        return [line[1:].strip() for line in found if line[:2] in ("- ", "* ")]
+        return [from_markdown(line[1:].strip()) for line in found if line[:2] in ("- ", "* ")]
 
 
 def _word(value: Any) -> str:
@@ -180,13 +185,38 @@ def read(path: Path) -> Incident:
         PexError: it cannot be read.
     """
     where = f"{FOLDER}/{path.name}"
+    return parse(path, text_of_file(path, where))
+
+
+def text_of_file(path: Path, where: str) -> str:
+    """The text of a record or of the template.
+
+    Raises:
+        PexError: it cannot be read, is too large, or is a pipe or a device.
+    """
     try:
-        text = path.read_bytes().decode("utf-8")
-    except OSError as error:
-        raise PexError(f"{where}: cannot be read: {error.strerror or error}") from None
+        return read_bytes(path, "incident", LARGEST_MB).decode("utf-8")
     except UnicodeDecodeError:
         raise PexError(f"{where}: it is not UTF-8", hint="save it as UTF-8") from None
-    return parse(path, text)
+
+
+def folder_of(project: Path) -> Path:
+    """The folder of the project's records, made if it is missing.
+
+    Raises:
+        PexError: it cannot be made, or it is a link that leads out of the project.
+    """
+    folder = project / FOLDER
+    if (target := led_outside(folder, project)) is not None:
+        raise PexError(
+            f"{FOLDER}/ leads out of the project, to {str(target)!r}",
+            hint="records are written into the project only: put a folder in its place",
+        )
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise PexError(f"{FOLDER}/: {error.strerror or error}") from None
+    return folder
 
 
 def incidents(project: Path) -> tuple[list[Incident], list[str]]:
@@ -233,9 +263,24 @@ def find(project: Path, wanted: str | None) -> Incident:
 
 
 def entry(text: str, at: datetime.datetime | None = None, who: str | None = None) -> str:
-    """A line of a timeline: when, who, what."""
-    what = " ".join(clean(text).split())
-    return f"{minute_of(at or now())} · {who or user_name()} · {what}"
+    r"""A line of a timeline: when, who, what; texts of others add no line, link or picture to it.
+
+    Example:
+        >>> entry("a\n## b ![](//c)", moment_of("2026-11-30 02:00 UTC"), "Ada\n- Bob")
+        '2026-11-30 02:00 UTC · Ada - Bob · a ## b !\\[\\](//c)'
+    """
+    return f"{minute_of(at or now())} · {plain(who or user_name())} · {plain(text)}"
+
+
+def plain(text: str) -> str:
+    r"""A text of others on one line of Markdown: no heading, list, link, picture or HTML.
+
+    Example:
+        >>> print(plain("# A\n- <b> [c](d)"))
+        \# A - &lt;b> \[c\](d)
+    """
+    line = in_markdown(" ".join(clean(text).split()))
+    return f"\\{line}" if line[:1] in _BLOCK else line
 
 
 @contextlib.contextmanager
@@ -322,6 +367,6 @@ def _section(lines: Sequence[str], title: str) -> tuple[int, int] | None:
             continue
         if start is not None:
             return start, number
-        if heading["title"].casefold() == title:
+        if heading[1].rstrip("#").strip(" \t").casefold() == title:
             start = number + 1
     return None if start is None else (start, len(lines))

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pex.core.errors import PexError, nearest
+from pex.core.project import led_outside
 from pex.incidents.fields import flow, front_of, read_fields
-from pex.incidents.record import FOLDER, TEMPLATE, with_entries
+from pex.incidents.record import FOLDER, TEMPLATE, folder_of, text_of_file, with_entries
 
 _PLACE = re.compile(r"\{\{[ \t]*(\w+)[ \t]*\}\}")
 PLACES = (
@@ -46,18 +48,16 @@ def template_of(project: Path) -> Template:
     Raises:
         PexError: it cannot be read, or has a key or a place that does not fit.
     """
-    path = project / FOLDER / TEMPLATE
+    path = folder_of(project) / TEMPLATE
     where = f"{FOLDER}/{TEMPLATE}"
+    if (target := led_outside(path, project)) is not None:
+        raise PexError(f"{where} leads out of the project, to {str(target)!r}")
     try:
-        path.parent.mkdir(exist_ok=True)
-        if not path.exists():
-            path.write_text(default_text(), encoding="utf-8")
-        text = path.read_bytes().decode("utf-8")
+        with contextlib.suppress(FileExistsError), path.open("x", encoding="utf-8") as file:
+            file.write(default_text())
     except OSError as error:
         raise PexError(f"{where}: {error.strerror or error}") from None
-    except UnicodeDecodeError:
-        raise PexError(f"{where}: it is not UTF-8", hint="save it as UTF-8") from None
-    return parse_template(text, where)
+    return parse_template(text_of_file(path, where), where)
 
 
 def default_text() -> str:
