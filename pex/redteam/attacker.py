@@ -32,7 +32,7 @@ from pex.core.prompt import Prompt
 from pex.core.variant import Variant
 from pex.experiment.experiment import Experiment
 from pex.project.redteam_spec import AttackerSpec
-from pex.redteam.building import Attacked
+from pex.redteam.building import Attacked, check_named
 from pex.redteam.made_cases import place, with_value
 from pex.run.shared_budget import SharedBudget
 
@@ -157,6 +157,7 @@ def _prompt(spec: AttackerSpec, base: Experiment) -> Prompt:
     if spec.prompt is None:
         return Prompt(_PROMPT, name=ATTACKER)
     folder = base.path.parent if base.path else Path.cwd()
+    check_named(base, spec.prompt, "attacker")
     own = Prompt.load(folder / spec.prompt)
     known = {"goal", "task", "history", "variable"}
     if unknown := sorted(set(own.variables) - known - set(own.defaults)):

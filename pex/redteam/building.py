@@ -12,6 +12,7 @@ from typing import Any
 from pex.core.attack_columns import ATTACK, GOAL, KIND, PLAIN, TWIN
 from pex.core.case import Case
 from pex.core.errors import PexError, nearest
+from pex.core.project import check_inside
 from pex.core.variant import Variant
 from pex.experiment.experiment import Experiment
 from pex.project.redteam_spec import RedteamSpec
@@ -105,6 +106,9 @@ def attack(
     )  # fmt: skip
     spec = base.redteam
     folder = base.path.parent if base.path else Path.cwd()
+    if not suites:
+        for name in spec.suites:
+            check_named(base, name, "suites")
     known = load_suites(list(suites or spec.suites), folder)
     chosen_forms = list(converters or spec.converters)
     for name in chosen_forms:
@@ -149,6 +153,7 @@ def attack(
         TaskDone(_task_scorer(base), spec.at_least),
     ]
     if judge is None and spec.judge is not None:
+        check_named(base, str(spec.judge.get("prompt", "")), "judge")
         judge = _judge(spec.judge, folder)
     if judge is not None:
         scorers.append(judge)
@@ -156,6 +161,12 @@ def attack(
         base.variants, cases, scorers, name=f"{base.name}-{NAME}", own_scorers=False
     )
     return Attacked(made, [LeftOut(*item) for item in left.items()], targets)
+
+
+def check_named(base: Experiment, name: str, key: str) -> None:
+    """Refuse a file that the section `redteam:` names, if it is outside the project."""
+    if base.path is not None:
+        check_inside(name, base.path.parent, f"{base.path}: redteam: {key}")
 
 
 def targets_of(base: Experiment, given: Mapping[str, str]) -> dict[str, str]:
