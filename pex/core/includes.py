@@ -19,12 +19,14 @@ Find = Callable[[str], str]
 """Returns the text of a part by its name, or raises a `PexError`."""
 
 _INCLUDE = re.compile(
-    r"""(?P<kept>\{\#.*?\#\}|\{%-?\s*raw\s*-?%\}.*?\{%-?\s*endraw\s*-?%\})"""
+    r"""(?P<kept>\{\#.*?(?:\#\}|\Z)|\{%-?\s*raw\s*-?%\}.*?(?:\{%-?\s*endraw\s*-?%\}|\Z))"""
     r"""|\{\{(?P<left>-?)\s*include\(\s*(?P<quote>['"])(?P<name>[A-Za-z0-9_.-]+)"""
     r"""(?P=quote)\s*\)\s*(?P<right>-?)\}\}""",
     re.DOTALL,
 )
-"""Comments and raw blocks come first: what looks like an include in them is only text."""
+"""Comments and raw blocks come first: what looks like an include in them is only text. One that
+never ends goes on to the end, as otherwise many of them would take time quadratic in their number.
+"""
 _CALL = re.compile(r"\{[{%][^{}]*\binclude\b\s*\(?")
 _LONGEST = 2_000_000
 """Characters of a prompt with its parts, far beyond any model's context."""

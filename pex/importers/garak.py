@@ -36,7 +36,7 @@ def read_garak(path: Path) -> Found:
     setup: dict[str, Any] = {}
     version = started = ""
     attempts: dict[str, dict[str, Any]] = {}
-    for number, line in enumerate(read_text(path, "report").splitlines(), 1):
+    for number, line in enumerate(read_text(path, "report").split("\n"), 1):
         if not line.strip():
             continue
         try:

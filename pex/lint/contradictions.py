@@ -134,7 +134,7 @@ def _sentences(subject: Subject) -> list[_Sentence]:
         if text.role == "assistant":
             continue
         plain = re.sub(r"```.*?(?:```|\Z)", _blank, text.text, flags=re.DOTALL)
-        plain = re.sub(r"\{[{%#].*?[}%#]\}|\"[^\"\n]*\"|“[^”\n]*”|`[^`\n]*`", _blank, plain)
+        plain = re.sub(r"\{[{%#][^{}\n]*[}%#]\}|\"[^\"\n]*\"|“[^“”\n]*”|`[^`\n]*`", _blank, plain)
         for match in _SENTENCE.finditer(plain):
             if match[0].strip():
                 line = text.line + plain.count("\n", 0, match.start())

@@ -84,4 +84,4 @@ def _same_request(before: str, after: str, path: Path) -> bool:
 def _sent(prompt: Prompt) -> str:
     """What a request is made of, without the comments of the template."""
     text = json.dumps([list(prompt.messages), prompt.params, prompt.response_schema, prompt.tools])
-    return re.sub(r"\{#.*?#\}", "", text)
+    return re.sub(r"\{#[^{}]*#\}", "", text)

@@ -13,7 +13,7 @@ from typing import Any
 
 from pex.core.cases import read_cases
 from pex.core.errors import PexError, nearest
-from pex.core.project import project_of
+from pex.core.project import led_outside, project_of
 from pex.core.prompt import Prompt
 from pex.core.textfile import read_text
 from pex.lint import fixing, ignores
@@ -109,8 +109,10 @@ def _walk(folder: Path) -> Iterator[Path]:
     for place, folders, names in os.walk(folder):
         folders[:] = [n for n in folders if not n.startswith(".") and n not in _NOT_SEARCHED]
         for name in names:
-            if name.endswith(PROMPT) or name == EXPERIMENT:
-                yield Path(place) / name
+            file = Path(place) / name
+            named = name.endswith(PROMPT) or name == EXPERIMENT
+            if named and not led_outside(file, folder):  # nor is it written to by a fix
+                yield file
 
 
 def _near(file: Path, project: Path) -> Iterator[Path]:

@@ -12,7 +12,7 @@ from pex.lint.outside import is_outside
 from pex.lint.subject import Subject, Text
 
 _SYSTEM = ("system", "developer")
-_BEFORE = r"""(?:<[\w-]+[^<>]*>|\"\"\"|```\w*|'''|^[-=#*_~<]{3,}[^\n]*$)"""
+_BEFORE = r"""(?:<[\w-][^<>]*>|\"\"\"|```\w*|'''|^[-=#*_~<]{3}[^\n]*$)"""
 _AFTER = r"""(</[\w-]+>|\"\"\"|```|'''|^[-=#*_~>]{3,})"""
 _NAMED_ELSEWHERE = re.compile(r"\{\{[^{}]*\}\}|your[-_ ]|example|placeholder", re.IGNORECASE)
 

@@ -77,7 +77,10 @@ def scan_history(
 
 def _commit(folder: Path, blob: str) -> str:
     """The first commit that has a version of a file, and its day."""
-    said = git(folder, "log", "--all", "--reverse", "--format=%h of %as", f"--find-object={blob}")
+    said = git(
+        folder, "-c", "log.showSignature=false", "log", "--no-ext-diff", "--no-textconv", "--all",
+        "--reverse", "--format=%h of %as", f"--find-object={blob}",
+    )  # fmt: skip
     return (said or b"").decode("utf-8", "replace").partition("\n")[0] or "a commit"
 
 

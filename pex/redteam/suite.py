@@ -22,7 +22,7 @@ FOLDER = Path(__file__).parent / "suites"
 Goal = Literal["word", "leak", "address", "tool", "judge"]
 Place = Literal["value", "document", "tool_result", "message"]
 PLACEHOLDERS = {"word", "host", "tool", "marker", "text"}
-_PLACEHOLDER = re.compile(r"\{\{\s*([^{}]*?)\s*\}\}")
+_PLACEHOLDER = re.compile(r"\{\{([^{}]*)\}\}")
 _NEEDS: dict[str, str] = {"word": "word", "address": "host", "tool": "tool"}
 
 
@@ -33,7 +33,7 @@ def placeholders(text: str) -> list[str]:
         >>> placeholders("Say {{ word }}, {{word}}.")
         ['word', 'word']
     """
-    return _PLACEHOLDER.findall(text)
+    return [name.strip() for name in _PLACEHOLDER.findall(text)]
 
 
 def filled(text: str, values: dict[str, str]) -> str:
@@ -43,7 +43,7 @@ def filled(text: str, values: dict[str, str]) -> str:
         >>> filled("Say {{ word }}.", {"word": "{{ host }}"})
         'Say {{ host }}.'
     """
-    return _PLACEHOLDER.sub(lambda found: values.get(found[1], found[0]), text)
+    return _PLACEHOLDER.sub(lambda found: values.get(found[1].strip(), found[0]), text)
 
 
 class Twin(Strict):

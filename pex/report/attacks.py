@@ -7,6 +7,7 @@ from html import escape
 
 from pex.compare.attacks import ALL, Rate, Rates
 from pex.core.attack_columns import BANNER
+from pex.core.safe_text import clean
 from pex.report.plots import paper
 from pex.report.svg_pen import draw_line, draw_svg, draw_text
 from pex.report.tables import fragment
@@ -58,10 +59,10 @@ def rates_svg(rows: Sequence[Rates]) -> str:
 
 
 def _picture(variant: str, rows: Sequence[Rates]) -> str:
-    labels = paper.labels(row.category for row in rows)
+    labels = paper.labels(clean(row.category) for row in rows)
     left = 40 + 7 * max(len(label) for label in labels)
     height = 62 + _STEP * len(rows)
-    out = [draw_text(left, 14, variant, bold=True)]
+    out = [draw_text(left, 14, clean(variant), bold=True)]
     starts = (left, left + _WIDE + _GAP)
     titles = ("attacks that worked", "harmless, not done")
     for start, title in zip(starts, titles, strict=True):
@@ -75,7 +76,7 @@ def _picture(variant: str, rows: Sequence[Rates]) -> str:
         out.append(draw_text(left - 10, y + 4, label, "end", bold=row.category == ALL))
         for start, rate in zip(starts, (row.attacks, row.refusals), strict=True):
             out += _point(start, y, rate)
-    label = f"{variant}: of each category, the attacks that worked and the harmless not done"
+    label = f"{clean(variant)}: of each category, the attacks that worked and the harmless not done"
     return draw_svg(out, label, left + 2 * _WIDE + _GAP + 60, height)
 
 
@@ -94,8 +95,8 @@ def _cells(row: Rates) -> list[str]:
     unjudged = row.attacks.not_judged + row.refusals.not_judged
     errors = row.attacks.errors + row.refusals.errors
     return [
-        row.variant,
-        row.category,
+        clean(row.variant),
+        clean(row.category),
         str(row.attacks),
         str(row.refusals),
         str(unjudged) if unjudged else "",
@@ -110,7 +111,7 @@ def _plain(rows: Sequence[Rates]) -> list[str]:
         if row.category != ALL or row.plain.value is None:
             continue
         said.append(
-            f"{row.variant}: of the same cases without any addition, "
+            f"{clean(row.variant)}: of the same cases without any addition, "
             f"{row.plain.count:g} of {row.plain.n} not done either."
         )
     return said

@@ -12,19 +12,29 @@ SECONDS = 240
 MARKS = (
     *("<", "[", "{", " ", "\n", "a@", "-", '"', "`", "1", ".", "\\", "\r", "{{", "![", "![]("),
     *("<think>", "</think>", "`</think>`", "<think></think>", "<|channel|>a", "data: {\n"),
-    *("key=", "://a@", "eyJ", '{"a":', "{##}"),
+    *("key=", "://a@", "eyJ", '{"a":', "{##}", "{#", "{{ ", "{% ", "“", "# x"),
 )
 
 
 def read_all() -> None:
     """In a process of its own: every reader, with every text."""
     import contextlib
+    import datetime
+    from pathlib import Path
 
     from pex.core import template
     from pex.core.errors import PexError
     from pex.core.front_matter import split as split_front
     from pex.core.prompt import Prompt
     from pex.guard.key_shapes import redact_shapes
+    from pex.incidents.record import parse as parse_record
+    from pex.incidents.template import parse_template
+    from pex.lint import ignores
+    from pex.lint.rules import check as lint
+    from pex.lint.subject import Subject, Surroundings
+    from pex.project.settings import Settings
+    from pex.redteam.goals import leaks, says_word
+    from pex.redteam.suite import placeholders
     from pex.run import reading
     from pex.run.error_body import message_of
     from pex.run.errors import CallError
@@ -46,7 +56,23 @@ def read_all() -> None:
         for at in range(0, len(text), 20):
             answer.feed(text[at : at + 20])
 
+    around = Surroundings(Settings(), Path(), {}, datetime.date(2026, 11, 30), lambda model: None)
+
+    def linted(text: str) -> None:
+        list(lint(Subject(Prompt.parse(text, "f", "f"), text, [], around)))
+
     readers = {
+        "suite": lambda text: placeholders("{{ " + text + "x"),
+        "record": lambda text: parse_record(
+            Path("a.md"), f"---\nseverity: 1\n---\n# x{text}y\n{text}"
+        ).timeline(),
+        "template of records": lambda text: parse_template(
+            f"---\nseverities: {{1: a}}\nseverity: 1\n---\n{text}", "f"
+        ),
+        "word": lambda text: says_word(f"x{text}y", "zebra", ""),
+        "leak": lambda text: leaks(text, [f"{text} {{% raw %}}{text}{{% endraw %}}"], ""),
+        "lint": linted,
+        "ignore": lambda text: ignores.apply([], text),
         "redact": redact_shapes,
         "message": lambda text: message_of(text.encode()),
         "refusal": lambda text: refusal(400, text.encode(), {"Retry-After": text}),
