@@ -84,6 +84,8 @@ def test_from_a_trace_to_the_nightly_regression(shop: Path) -> None:
 
     night = pexlab("batch", str(folder / "plan.yaml"), "--json", folder=shop)
     assert night.returncode == 0, night.stderr
+    (kept,) = json.loads(night.stdout)["incidents"]
+    assert (kept["outcome"], kept["closed"] != "") == ("pass", True)
     frame = pex.load_run("reviews").frame
     (mine,) = frame[frame["tags"].map(lambda tags: any("incident-" in t for t in tags))].to_dict(
         "records"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -67,8 +68,18 @@ def as_json(
         subject.title: [{"kind": change.kind, "text": change.text} for change in subject.since_last]
         for subject in night.subjects
     }
+    incidents = [
+        {
+            "experiment": subject.now.run["experiment"],
+            "job": subject.now.run["job_id"],
+            **dataclasses.asdict(item),
+        }
+        for subject in night.subjects
+        for item in subject.incidents
+    ]
     return {
         **told,
+        **({"incidents": incidents} if incidents else {}),
         "outcome": night.outcome,
         "headline": headline(night),
         "gate": gate,

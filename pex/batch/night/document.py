@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from pex.batch.night import nights
 from pex.batch.night.case_changes import casework
 from pex.batch.night.headline import headline
+from pex.batch.night.incident_cases import counted
 from pex.batch.night.night import PAGE
 from pex.batch.night.prompt_history import PromptHistory, prompt_history
 from pex.batch.night.run_changes import PROMPT
@@ -212,6 +213,8 @@ def _run_part(subject: JudgedRun, night: JudgedNight) -> dict[str, Any]:
         "is_accepted": accepted is not None and accepted.run["run_id"] == now.run["run_id"],
         "last_is_accepted": accepted is not None and accepted is subject.last,
         "judged": [item for item in subject.judged if not item.unchanged],
+        "incidents": [item for item in subject.incidents if item.outcome != "pass"],
+        "incidents_counted": counted(subject.incidents) if subject.incidents else "",
         "unchanged": [item.candidate for item in subject.judged if item.unchanged],
         "files": named,
         "level": None if level is None else f"{level * 100:.4g} %",

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from pex.batch.night.night_gate import NO_BASELINE, CandidateVerdict
+from pex.batch.night.incident_cases import counted
+from pex.batch.night.night_gate import NO_BASELINE, CandidateVerdict, outcome_of
 from pex.batch.night.run_changes import ANSWERS, CAUSES, MODEL, Change, touching
 from pex.compare.gate import FAIL, PASS, UNDECIDED
 from pex.compare.verdict import WORSE
@@ -30,17 +31,24 @@ def headline(night: JudgedNight) -> str:
     erring = night.erring
     if erring:
         said.append(f"Too many calls ended in an error: {', '.join(s.title for s in erring)}.")
+    harm = [item for item in night.incidents if item.outcome == FAIL]
+    if harm:
+        cases = list(dict.fromkeys(f"{item.case_id} ({item.incident})" for item in harm))
+        more = f" and {len(cases) - MOST} more" if len(cases) > MOST else ""
+        was = "A case of a closed incident fails" if len(cases) == 1 else "Cases of incidents fail"
+        said.append(f"{was} again: {', '.join(cases[:MOST])}{more}. Do not ship it as it is.")
+    gate = outcome_of(night.judged)
     failed = [item for item in night.judged if item.outcome == FAIL]
     if failed:
         causes = {item.cause for item in failed if item.cause}
         why = f" {causes.pop()}" if len(causes) == 1 else ""
         named = _named(night, failed, scores=True)
         said.append(f"Something got worse: {named}.{why} Do not ship it as it is.")
-    elif night.outcome == UNDECIDED:
+    elif gate == UNDECIDED:
         said += _undecided(night)
-    elif night.outcome is not None and not said:
+    elif gate is not None and not said:
         said.append(_passed(night))
-    elif night.outcome is None and not said:
+    elif gate is None and not said:
         said.append(f"{_all_ran(night)} Nothing was judged: there is no gate.")
     if row := night.worse_since:
         said.append(f"Worse since {row[0].batch_id}: {len(row) + 1} nights in a row.")
@@ -48,9 +56,20 @@ def headline(night: JudgedNight) -> str:
 
 
 def reasons(night: JudgedNight) -> list[tuple[str, str, str]]:
-    """Outcome, place and reason of each candidate; the unchanged ones of a run share a line."""
+    """Outcome, place and reason of each candidate; the unchanged ones of a run share a line.
+
+    The cases of incidents come first: a line of their number, and one for each that does not pass.
+    """
     found = []
     for subject in night.subjects:
+        found += [
+            (item.outcome, subject.place, item.sentence)
+            for item in subject.incidents
+            if item.outcome != PASS
+        ]
+        if subject.incidents:
+            worst = subject.incidents[0].outcome  # sorted
+            found.append((worst, subject.place, f"{counted(subject.incidents)}."))
         found += [
             (item.outcome, subject.place, item.reason)
             for item in subject.judged

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pex.batch.night import canary, nights
+from pex.batch.night.incident_cases import incident_cases
 from pex.batch.night.night import JudgedNight, JudgedRun
 from pex.batch.night.night_gate import CandidateVerdict, judge, keep, rule_of
 from pex.batch.night.run_changes import (
@@ -25,6 +26,7 @@ from pex.batch.result import BatchResult
 from pex.compare.gate import UNDECIDED
 from pex.compare.verdict import WORSE
 from pex.core.errors import PexError
+from pex.core.project import find_project
 from pex.experiment.extend import is_open, more_repeats
 from pex.guard.redact import redact
 from pex.score.frame import score_names
@@ -172,7 +174,16 @@ def _judge_run(
     since_accepted = _since(now, accepted) if accepted is not last else []
     sweep = plan.sweep_of(now.run["job_id"])
     return JudgedRun(
-        now, last, before[1:], accepted, judged, since_last, since_accepted, metric, sweep
+        now,
+        last,
+        before[1:],
+        accepted,
+        judged,
+        since_last,
+        since_accepted,
+        metric,
+        sweep,
+        incident_cases(now, find_project(plan.folder)),
     )
 
 

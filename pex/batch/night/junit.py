@@ -10,7 +10,7 @@ from pex.compare.gate import FAIL, PASS
 
 
 def junit(night: JudgedNight) -> str:
-    """The file's text: one suite for the notebooks, one for the gate's candidates."""
+    """The file's text: suites for notebooks, the gate's candidates, cases of incidents."""
     batch = night.batch
     plan = clean_xml(batch.plan.name)
     root = Xml.Element("testsuites", name=f"{plan} {clean_xml(batch.batch_id)}")
@@ -39,4 +39,21 @@ def junit(night: JudgedNight) -> str:
             Xml.SubElement(case, "skipped", message=clean_xml(judged.reason))
         else:
             Xml.SubElement(case, "system-out").text = clean_xml(judged.reason)
+    if night.incidents:
+        _add_incidents(root, plan, night)
     return written(root)
+
+
+def _add_incidents(root: Xml.Element, plan: str, night: JudgedNight) -> None:
+    """A suite for the cases of closed incidents."""
+    suite = add_suite(root, f"{plan}: cases of incidents", night.started_at)
+    for subject in night.subjects:
+        where = clean_xml(f"{subject.now.run['experiment']}.{subject.now.run['job_id']}")
+        for item in subject.incidents:
+            name = clean_xml(f"{item.incident}, case {item.case_id} on {item.variant}")
+            case = Xml.SubElement(suite, "testcase", classname=where, time="0", name=name)
+            said = clean_xml(item.sentence)
+            if item.outcome == FAIL:
+                Xml.SubElement(case, "failure", type="incident", message=said).text = said
+            elif item.outcome != PASS:
+                Xml.SubElement(case, "skipped", message=said)

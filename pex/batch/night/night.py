@@ -6,6 +6,7 @@ import dataclasses
 import datetime
 from typing import Any
 
+from pex.batch.night.incident_cases import IncidentCase
 from pex.batch.night.night_gate import CandidateVerdict, outcome_of
 from pex.batch.night.nights import Night, worse_since
 from pex.batch.night.run_changes import Change, Recorded
@@ -31,6 +32,8 @@ class JudgedRun:
     metric: str | None
     sweep: str = ""
     """What tells its job from the others of its step, such as `temperature=0`."""
+    incidents: list[IncidentCase] = dataclasses.field(default_factory=list)
+    """The cases of closed incidents, on each variant of the incident's prompt."""
 
     @property
     def title(self) -> str:
@@ -83,8 +86,15 @@ class JudgedNight:
 
     @property
     def outcome(self) -> str | None:
-        """The combined outcome of the gate; None if nothing is judged."""
+        """The combined outcome: fail, too, if a closed incident's case fails; None: not judged."""
+        if any(item.outcome == FAIL for item in self.incidents):
+            return FAIL
         return outcome_of(self.judged)
+
+    @property
+    def incidents(self) -> list[IncidentCase]:
+        """The cases of closed incidents, of every run."""
+        return [item for subject in self.subjects for item in subject.incidents]
 
     @property
     def earlier(self) -> list[Night]:
