@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from pex.core.attack_columns import KIND
 from pex.core.case import Case
 from pex.guard.input_check import Policy, check
 
@@ -15,6 +16,8 @@ _SHOWN = 3
 def flagged_cases(cases: Sequence[Case], policy: Policy) -> list[str]:
     r"""A line about the cases with a flagged text, and one for each of the first; empty if none.
 
+    Also empty for a red-team run, whose cases are attacks by design.
+
     Args:
         cases: those of the run; the first 500 are looked at.
         policy: what to look for.
@@ -25,6 +28,8 @@ def flagged_cases(cases: Sequence[Case], policy: Policy) -> list[str]:
         The guard flags 1 of 1 case; the run is not changed by it
           case c1, review: flag bidi-controls at 5–6: right-to-left override: <U+202E>
     """
+    if any(KIND in case.inputs for case in cases[:1]):
+        return []  # attacks by design
     looked = cases[:_MOST]
     found = []
     for case in looked:

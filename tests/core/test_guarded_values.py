@@ -36,4 +36,7 @@ def test_a_preview_names_cases_that_are_flagged() -> None:
     exp = pex.Experiment("e", variants=pex.grid(prompts=[prompt], models=["a/b"]), cases=cases)
     said = str(exp.preview())
     assert "The guard flags 1 of 2 cases" in said
+    attacks = [case | {"redteam_kind": "attack", "redteam_text": HIDDEN} for case in cases]
+    exp = pex.Experiment("e", variants=exp.variants, cases=attacks)
+    assert "The guard flags" not in str(exp.preview())  # they are attacks by design
     assert "case c1, review: flag invisible-text at 4–6: text in tag characters: hi" in said
