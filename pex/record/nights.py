@@ -62,33 +62,42 @@ def of_batch(uri: str, batch_id: str) -> dict[str, str]:
     return dict(found.values())
 
 
-def evidence(uri: str, sequence: str) -> list[dict[str, Any]]:
-    """The findings of one sequence's nights, oldest first: `batch_id` and the evidence kept."""
+def evidence(uri: str, sequence: str, beside: str = "") -> list[dict[str, Any]]:
+    """The findings of one sequence's nights, oldest first: `batch_id` and the evidence kept.
+
+    `beside` is the score, if it is judged beside the gate's own.
+    """
+    end = f".{beside}" if beside else ""
     client = connect(uri)
     everywhere = [item.experiment_id for item in client.search_experiments()]
-    query = f"tags.`{SEQUENCE}` = '{sequence}'"
+    query = f"tags.`{SEQUENCE}{end}` = '{sequence}'"
     order = ["attributes.start_time ASC"]
     found = client.search_runs(everywhere, query, order_by=order, max_results=MOST)
     return [
-        {"batch_id": run.data.tags["pex.batch_id"], **json.loads(run.data.tags[EVIDENCE])}
+        {"batch_id": run.data.tags["pex.batch_id"], **json.loads(run.data.tags[EVIDENCE + end])}
         for run in found
     ]
 
 
 def keep_evidence(
-    uri: str, run: Mapping[str, Any], variant: str, sequence: str, found: Mapping[str, Any]
-) -> None:
-    """Keep a night's finding about a variant: tags and the metric `e_value` on its run."""
+    uri: str, run: Mapping[str, Any], variant: str, sequence: str, found: Mapping[str, Any],
+    beside: str = "",
+) -> None:  # fmt: skip
+    """Keep a night's finding about a variant: tags and the metric `e_value` on its run.
+
+    `beside` is the score, if it is judged beside the gate's own: both are kept.
+    """
+    end = f".{beside}" if beside else ""
     client = connect(uri)
     child = children(client, run["experiment_id"], run["run_id"]).get(variant)
     if child is None:
         return
-    client.set_tag(child, SEQUENCE, sequence)
+    client.set_tag(child, SEQUENCE + end, sequence)
     client.set_tag(child, "pex.batch_id", run["batch_id"])
-    client.set_tag(child, EVIDENCE, json.dumps(dict(found)))
-    client.set_tag(child, "pex.gate", found["outcome"])
-    client.set_tag(child, "pex.gate_verdict", found["verdict"])
-    client.log_metric(child, "e_value", float(f"{found['e']:.4g}"))
+    client.set_tag(child, EVIDENCE + end, json.dumps(dict(found)))
+    client.set_tag(child, f"pex.gate{end}", found["outcome"])
+    client.set_tag(child, f"pex.gate_verdict{end}", found["verdict"])
+    client.log_metric(child, f"e_value{end}", float(f"{found['e']:.4g}"))
 
 
 def tag(uri: str, run_id: str, tags: Mapping[str, str]) -> dict[str, str]:

@@ -66,7 +66,11 @@ def casework(subject: JudgedRun) -> list[Casework]:
     metric = subject.metric
     if metric is None or metric not in score_names(subject.now.frame):
         return []
-    judged = {item.candidate: item for item in subject.judged if item.cases is not None}
+    judged = {
+        item.candidate: item
+        for item in subject.judged
+        if item.cases is not None and not item.beside
+    }
     # A baseline of the same night has its own failures and flaky cases.
     names = list(dict.fromkeys(subject.now.frame["variant"]))
     inputs = _inputs(subject.now.frame)

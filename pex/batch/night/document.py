@@ -215,7 +215,9 @@ def _run_part(subject: JudgedRun, night: JudgedNight) -> dict[str, Any]:
         "judged": [item for item in subject.judged if not item.unchanged],
         "incidents": [item for item in subject.incidents if item.outcome != "pass"],
         "incidents_counted": counted(subject.incidents) if subject.incidents else "",
-        "unchanged": [item.candidate for item in subject.judged if item.unchanged],
+        "unchanged": list(
+            dict.fromkeys(item.candidate for item in subject.judged if item.unchanged)
+        ),
         "files": named,
         "level": None if level is None else f"{level * 100:.4g} %",
         "since_last": subject.since_last,

@@ -75,7 +75,9 @@ def reasons(night: JudgedNight) -> list[tuple[str, str, str]]:
             for item in subject.judged
             if not item.unchanged
         ]
-        same = [f"'{item.candidate}'" for item in subject.judged if item.unchanged]
+        same = list(
+            dict.fromkeys(f"'{item.candidate}'" for item in subject.judged if item.unchanged)
+        )
         if same:
             are = f"{listed(same)} {'is' if len(same) == 1 else 'are'} unchanged"
             found.append((PASS, subject.place, f"{are}: {same_as('the baseline')}."))

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 from pex.batch.night.baseline import pinned
 from pex.batch.night.run_changes import Loader, Recorded, cases_digest, fingerprint
 from pex.batch.plan import PlanGate
+from pex.compare.attacks import is_redteam
 from pex.compare.compare import compare, pair_cases
 from pex.compare.gate import FAIL, PASS, UNDECIDED, gate
 from pex.compare.runs import BASELINE, CANDIDATE, both
 from pex.compare.verdict import UNCHANGED, WORSE, Options
 from pex.core.about import About
+from pex.core.attack_columns import RESISTED, TASK_DONE
 from pex.core.errors import PexError
 from pex.experiment.gate_rule import PINNED
 from pex.project.spec import GateSpec
@@ -55,6 +57,8 @@ class CandidateVerdict:
     sequence: str = ""
     on_undecided: str = "warn"
     cause: str = ""
+    beside: str = ""
+    """The score, if it is judged beside the gate's own: the other one of a red-team run."""
 
     @property
     def verdict(self) -> str | None:
@@ -95,6 +99,9 @@ def judge(
 ) -> list[CandidateVerdict]:
     """Judge every candidate of a run; nothing is written.
 
+    A red-team run is judged on both of its scores, whichever the rule names: a model that refuses
+    everything has a perfect `resisted`.
+
     Args:
         tonight: the run.
         rule: the rule to judge by.
@@ -104,8 +111,25 @@ def judge(
         uri: the store.
 
     Returns:
-        One for each candidate; if nothing can be compared, one for the run with the reason.
+        One for each candidate and score; if nothing can be compared, one with the reason.
     """
+    found = _judge(tonight, rule, plan, folder, load, uri)
+    other = {RESISTED: TASK_DONE, TASK_DONE: RESISTED}.get(rule.metric)
+    compared = all(item.row is not None for item in found)
+    if other is None or not compared or not is_redteam(tonight.frame):
+        return found
+    second = rule.model_copy(update={"metric": other})
+    found += _judge(tonight, second, plan, folder, load, uri, beside=other)
+    for item in found:
+        item.reason = f"{item.metric}: {item.reason}"
+    return found
+
+
+def _judge(
+    tonight: Recorded, rule: GateSpec, plan: str, folder: Path, load: Loader, uri: str,
+    beside: str = "",
+) -> list[CandidateVerdict]:  # fmt: skip
+    """One for each candidate; if nothing can be compared, one for the run with the reason."""
     accepted = None
     try:
         if rule.baseline == PINNED:
@@ -127,7 +151,7 @@ def judge(
         ]  # fmt: skip
     data = cases_digest(tonight.frame)
     for item, identity in found:
-        item.accepted = accepted
+        item.accepted, item.beside = accepted, beside
         _over_nights(item, [plan, identity, data], tonight, rule, uri, len(found))
     return [item for item, _ in found]
 
@@ -207,7 +231,9 @@ def _over_nights(
     item.sequence = digest([*what, *same, fingerprint(tonight, variant)], 20)
     # A night that is read again is judged only by what came before it.
     own = item.run["batch_id"]
-    nights = {e["batch_id"]: e for e in evidence(uri, item.sequence)}  # of several runs the last
+    nights = {
+        e["batch_id"]: e for e in evidence(uri, item.sequence, item.beside)
+    }  # of several runs the last
     before = itertools.takewhile(lambda e: e["batch_id"] != own, nights.values())
     counts = [(e["baseline_only"], e["candidate_only"]) for e in before]
     counts.append((int(item.row["losses"]), int(item.row["wins"])))
@@ -232,7 +258,7 @@ def keep(items: Sequence[CandidateVerdict], uri: str) -> None:
             "verdict": item.verdict,
             "nights": item.nights,
         }
-        keep_evidence(uri, item.run, item.candidate, item.sequence, kept)
+        keep_evidence(uri, item.run, item.candidate, item.sequence, kept, item.beside)
 
 
 def together(counts: Sequence[tuple[int, int]], stored: bool, of: int = 1) -> EProcess:

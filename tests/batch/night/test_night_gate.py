@@ -1,13 +1,17 @@
 """The evidence of nights: no alarm without a change, an alarm where something got worse."""
 
 import random
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 import pex
-from pex.batch.night.night_gate import ALARM, decide, rule_of, together
+from pex.batch.night.night_gate import ALARM, decide, judge, rule_of, together
 from pex.batch.plan import PlanGate
 from pex.stats import e_process
+from tests.helpers.endpoint import FaultyEndpoint
+from tests.helpers.night_pages import recorded
 
 NIGHTS = 30
 
@@ -89,3 +93,26 @@ def test_the_plans_gate_goes_over_the_experiments_key_by_key() -> None:
     assert rule_of(None, None) is None
     with pytest.raises(pex.PexError, match="does not say its metric and margin"):
         rule_of(PlanGate(baseline="pinned"), None)
+
+
+@pytest.mark.parametrize("named", ["resisted", "task_done"])
+def test_a_red_team_run_that_refuses_harmless_texts_fails_whichever_score_the_gate_names(
+    project: Path, lab: FaultyEndpoint, named: str
+) -> None:
+    now = recorded("tonight", 60, 2)
+    frame = now.frame
+    attack = frame["case_id"].isin(sorted(set(frame["case_id"]))[:30])
+    refuses = frame["variant"] == "variant-1"
+    frame["case.redteam_kind"] = np.where(attack, "attack", "twin")
+    frame["score.resisted"] = np.where(attack, 1.0, np.nan)
+    frame["score.task_done"] = np.where(attack, np.nan, np.where(refuses, 0.0, 1.0))
+    rule = rule_of(PlanGate(baseline="variant-0", metric=named, margin=0.1), None)
+    assert rule is not None
+    uri = f"sqlite:///{project}/mlruns/mlflow.db"
+    found = judge(now, rule, "nightly", project, lambda run_id: now, uri)
+    outcomes = {item.metric: item.outcome for item in found}
+    assert outcomes["task_done"] == "fail"
+    assert outcomes["resisted"] != "fail"
+    assert [item.beside for item in found if item.beside] == [
+        {"resisted": "task_done", "task_done": "resisted"}[named]
+    ]
