@@ -113,13 +113,14 @@ def judge(
     Returns:
         One for each candidate and score; if nothing can be compared, one with the reason.
     """
-    found = _judge(tonight, rule, plan, folder, load, uri)
     other = {RESISTED: TASK_DONE, TASK_DONE: RESISTED}.get(rule.metric)
-    compared = all(item.row is not None for item in found)
-    if other is None or not compared or not is_redteam(tonight.frame):
+    if other is None or not is_redteam(tonight.frame):
+        return _judge(tonight, rule, plan, folder, load, uri)
+    found = _judge(tonight, rule, plan, folder, load, uri, scores=2)
+    if any(item.row is None for item in found):
         return found
     second = rule.model_copy(update={"metric": other})
-    found += _judge(tonight, second, plan, folder, load, uri, beside=other)
+    found += _judge(tonight, second, plan, folder, load, uri, beside=other, scores=2)
     for item in found:
         item.reason = f"{item.metric}: {item.reason}"
     return found
@@ -128,6 +129,7 @@ def judge(
 def _judge(
     tonight: Recorded, rule: GateSpec, plan: str, folder: Path, load: Loader, uri: str,
     beside: str = "",
+    scores: int = 1,
 ) -> list[CandidateVerdict]:  # fmt: skip
     """One for each candidate; if nothing can be compared, one for the run with the reason."""
     accepted = None
@@ -152,7 +154,7 @@ def _judge(
     data = cases_digest(tonight.frame)
     for item, identity in found:
         item.accepted, item.beside = accepted, beside
-        _over_nights(item, [plan, identity, data], tonight, rule, uri, len(found))
+        _over_nights(item, [plan, identity, data], tonight, rule, uri, scores * len(found))
     return [item for item, _ in found]
 
 
@@ -220,7 +222,7 @@ def _over_nights(
     """Add tonight to the earlier nights that compared the same things.
 
     `same` is what must be equal besides the variant itself: plan, baseline, cases; `of` is the
-    number of candidates judged with it.
+    number of candidates, times scores, judged with it.
     """
     from pex.core.canonical_json import digest
     from pex.record.nights import evidence
