@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
 from pex.cli import console
+from pex.cli.incident_words import (
+    confirm,
+    document,
+    inside,
+    numbers,
+    pair,
+    show,
+    show_done,
+    time_given,
+    times_of,
+    undoing,
+    which_trace,
+)
 from pex.core.errors import PexError
 from pex.core.project import find_project
 from pex.report.terminal import text_table
-
-if TYPE_CHECKING:
-    import datetime
-
-    from pex.incidents.record import Incident
 
 app = typer.Typer(
     help="Incidents: harm done by a deployed prompt is recorded, stopped, fixed and tested.",
@@ -86,24 +94,24 @@ def new(
     from pex.incidents.opening import Opening, open_incident
 
     if trace is None and prompt is None:
-        raise _which_trace()
+        raise which_trace()
     said = Opening(
         title=title,
         severity=severity,
-        affected=_numbers(affected),
+        affected=numbers(affected),
         experiment=experiment,
-        began=_time("--began", began),
-        noticed=_time("--noticed", noticed),
+        began=time_given("--began", began),
+        noticed=time_given("--noticed", noticed),
     )
     opened = open_incident(trace, prompt, said)
     incident = opened.incident
     for remark in opened.remarks:
         console.err(remark)
     if as_json:
-        console.document(_document(incident))
+        console.document(document(incident))
         return
     console.out(f"{'opened' if opened.new else 'there already'}  {incident.id}")
-    _show(incident)
+    show(incident)
 
 
 @app.command()
@@ -139,21 +147,21 @@ def contain(
     project = find_project()
     found = find(project, incident)
     if undo:
-        steps = [_undoing(step) for step in reversed(found.containment)]
+        steps = [undoing(step) for step in reversed(found.containment)]
         if steps:
-            _confirm(steps, "Take this back? Users may get the affected version again.", yes)
+            confirm(steps, "Take this back? Users may get the affected version again.", yes)
         found, said = take_back(project, found)
-        _done(found, said or ["nothing is left to take back"], as_json)
+        show_done(found, said or ["nothing is left to take back"], as_json)
         return
     planned = plan_containment(project, found, disables=disable, to=to)
     for line in (*planned.already, *planned.warnings):
         console.err(line)
     if planned.steps:
         lines = [f"{found.prompt}, {step}" for step in planned.steps]
-        _confirm(lines, "Contain it?", yes)
+        confirm(lines, "Contain it?", yes)
     found, done = carry_out(project, found, disables=disable, to=to)
     said = [f"{found.prompt}, {step}" for step in done.steps] or ["nothing is left to contain"]
-    _done(found, said, as_json)
+    show_done(found, said, as_json)
 
 
 @app.command()
@@ -183,12 +191,12 @@ def update(
     from pex.incidents.updating import Changes, update_incident
 
     changes = Changes(
-        note=note, severity=severity, title=title, affected=_numbers(affected), prompt=prompt,
-        experiment=experiment, contained=contained, began=_time("--began", began),
+        note=note, severity=severity, title=title, affected=numbers(affected), prompt=prompt,
+        experiment=experiment, contained=contained, began=time_given("--began", began),
     )  # fmt: skip
     found = update_incident(find_project(), find(find_project(), incident), changes)
     if as_json:
-        console.document(_document(found))
+        console.document(document(found))
     else:
         console.out(found.timeline()[-1] if found.timeline() else "done")
 
@@ -215,7 +223,7 @@ def case(
     from pex.incidents.record import find
     from pex.incidents.regression import add_case
 
-    inputs = dict(_pair(text) for text in given or ())
+    inputs = dict(pair(text) for text in given or ())
     project = find_project()
     found = find(project, incident)
     added = add_case(project, found, expected, inputs or None)
@@ -229,7 +237,7 @@ def case(
         return
     console.out(
         f"{'added' if added.new else 'there already'}  case {added.case_id} in "
-        f"{_inside(project, added.file)}, tag {found.tag}"
+        f"{inside(project, added.file)}, tag {found.tag}"
     )
     if added.before is not None:
         console.out(added.before.sentence)
@@ -271,7 +279,7 @@ def close(
             {"name": item.name, "met": item.met, "text": item.text, "command": item.command}
             for item in result.demands
         ]
-        console.document({**_document(result.incident), "demands": demands})
+        console.document({**document(result.incident), "demands": demands})
     elif result.already:
         console.out(f"closed already  {result.incident.id}")
     else:
@@ -280,8 +288,8 @@ def close(
         verdict = "closed" if closed else f"not closed: {len(result.missing)} missing"
         console.out(f"{verdict}  {result.incident.id}")
         if closed:
-            console.out(_times_of(result.incident))
-            console.err(f"what was learned belongs in {_inside(project, result.incident.path)}")
+            console.out(times_of(result.incident))
+            console.err(f"what was learned belongs in {inside(project, result.incident.path)}")
     if not closed:
         sys.exit(1)
 
@@ -364,129 +372,9 @@ def drill(
 
     found = start_drill(project, prompt, wait=wait if attended else None, say=console.err)
     if as_json:
-        console.document({**_document(found.incident), "sentence": found.sentence})
+        console.document({**document(found.incident), "sentence": found.sentence})
         return
     console.out(found.sentence)
     if not attended:
         console.out("nobody was asked: these are the times of the machine, not of people")
-    console.out(f"record  {_inside(project, found.incident.path)}")
-
-
-def _which_trace() -> PexError:
-    """The error that names the traces that a triage marked."""
-    from pex.incidents.opening import waiting_traces
-
-    waiting = waiting_traces(find_project())
-    if not waiting:
-        return PexError(
-            "which trace? None that was marked as an incident in a triage waits",
-            hint="pexlab incident new TRACE, or --prompt NAME@ALIAS without one",
-        )
-    shown = ", ".join(waiting[:5]) + (f" and {len(waiting) - 5} more" if len(waiting) > 5 else "")
-    are = "is" if len(waiting) == 1 else "are"
-    return PexError(
-        f"which trace? {len(waiting)} {are} marked as an incident and without a record: {shown}",
-        hint=f"pexlab incident new {waiting[0]}",
-    )
-
-
-def _confirm(lines: list[str], question: str, yes: bool) -> None:
-    for line in lines:
-        console.err(line)
-    if yes:
-        return
-    if not sys.stdin.isatty():
-        raise PexError("nobody is here to confirm it: nothing was changed", hint="--yes")
-    if not typer.confirm(question, default=False, err=True):
-        raise PexError("nothing was changed")
-
-
-def _undoing(step: Any) -> str:
-    if "disabled" in step:
-        return f"version {step['disabled']} is served again"
-    return f"{step['alias']}: version {step['to']} → version {step['from']}"
-
-
-def _done(incident: Incident, said: list[str], as_json: bool) -> None:
-    if as_json:
-        console.document({**_document(incident), "done": said})
-        return
-    for line in said:
-        console.out(line)
-    console.out(f"{incident.state}  {incident.id}")
-    if incident.state == "contained":
-        if any("alias" in step or "disabled" in step for step in incident.containment):
-            console.err("applications see it at once in this project, elsewhere within their ttl_s")
-        console.err(f"back: pexlab incident contain {incident.id} --undo")
-        console.err(f'then: pexlab incident case {incident.id} --expected "the right answer"')
-
-
-def _show(incident: Incident) -> None:
-    """The first look: where the record is, what is affected, what to do now."""
-    from pex.core.attempt import attempt
-    from pex.incidents.containment import plan_containment
-
-    project = find_project()
-    versions = ", ".join(f"{incident.prompt}/{number}" for number in incident.affected)
-    console.out(f"  {incident.title}")
-    console.out(f"  record    {_inside(project, incident.path)}")
-    console.out(f"  state     {incident.state}, severity {incident.severity}")
-    console.out(f"  affected  {versions or 'no version of the library is known'}")
-    if incident.state != "open":
-        return
-    planned = attempt(lambda: plan_containment(project, incident))
-    if isinstance(planned, PexError):
-        console.out(f"  now       {planned.message}")
-        if planned.hint:
-            console.out(f"            {planned.hint}")
-        return
-    for line in (*planned.already, *planned.warnings):
-        console.out(f"  now       {line}")
-    for step in planned.steps:
-        console.out(f"  now       pexlab incident contain {incident.id}    {step}")
-
-
-def _times_of(incident: Incident) -> str:
-    from pex.incidents.moments import duration
-    from pex.incidents.overview import SPANS, TITLES
-
-    return ", ".join(f"{TITLES[span]} {duration(incident.took(span))}" for span in SPANS)
-
-
-def _document(incident: Incident) -> dict[str, Any]:
-    from pex.incidents.overview import as_json
-
-    return as_json(incident)
-
-
-def _inside(project: Path, path: Path) -> str:
-    path = path.resolve()
-    root = project.resolve()
-    return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
-
-
-def _numbers(text: str) -> list[int] | None:
-    if not text.strip():
-        return None
-    parts = [part.strip().removeprefix("v") for part in text.split(",")]
-    if not all(part.isdecimal() and int(part) for part in parts):
-        raise PexError(f"--affected {text}: expected versions, such as 2,3")
-    return [int(part) for part in parts]
-
-
-def _time(option: str, text: str) -> datetime.datetime | None:
-    from pex.incidents.moments import moment_of
-
-    if not text:
-        return None
-    try:
-        return moment_of(text)
-    except ValueError as error:
-        raise PexError(f"{option} '{text}': {error}") from None
-
-
-def _pair(text: str) -> tuple[str, str]:
-    name, mark, value = text.partition("=")
-    if not mark or not name.strip():
-        raise PexError(f"--input '{text}': expected NAME=VALUE")
-    return name.strip(), value
+    console.out(f"record  {inside(project, found.incident.path)}")
