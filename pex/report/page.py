@@ -15,6 +15,7 @@ from pex.compare.attacks import attack_rates, is_redteam
 from pex.compare.requirements import states
 from pex.core.about import About, PromptInfo
 from pex.core.remarks import of_run
+from pex.core.safe_text import clean
 from pex.core.text import value_text
 from pex.report.attacks import rates_html, rates_svg
 from pex.report.comparison import explain, sentences, table_html
@@ -80,7 +81,7 @@ def page(
     telling = telling_cases(frame, yes_no, baseline)
     show = functools.partial(side_by_side_table, frame, yes_no, max_chars=MAX_CHARS)
     # The fragments are escaped where they are made; everything else is escaped by the template.
-    return _template().render(
+    text = _template().render(
         about=about,
         remarks=of_run(frame, about),
         style=Markup(style() + page_style()),
@@ -106,6 +107,7 @@ def page(
         **attacks,
         **_verdict(comparison, slices),
     )
+    return clean(text)  # names and notes too turn no text round
 
 
 def _requirements(frame: pd.DataFrame, about: About) -> dict[str, Any]:
