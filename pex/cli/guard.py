@@ -15,6 +15,7 @@ import typer
 
 from pex.cli import console
 from pex.cli.first_word import group_or
+from pex.core import safe_text
 from pex.core.errors import PexError, nearest
 from pex.core.project import find_project
 from pex.guard.findings import Checked, Finding
@@ -75,7 +76,9 @@ def check_files(
     if clean:
         if len(texts) != 1:
             raise PexError(f"--clean is for one text, not {len(texts):,}")
-        sys.stdout.write(found[0][1].cleaned)
+        cleaned = found[0][1].cleaned
+        # A policy can leave control characters in: a file gets them, a terminal does not.
+        sys.stdout.write(safe_text.clean(cleaned) if sys.stdout.isatty() else cleaned)
         for line in _lines(*found[0], signals):
             console.err(line)
     elif as_json:

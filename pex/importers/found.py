@@ -11,6 +11,9 @@ from typing import Any
 from pex.core.errors import PexError
 from pex.core.score import Score
 
+_LONGEST = 80
+"""Of a name: MLflow refuses names of scores of more than 250 characters."""
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class FoundAnswer:
@@ -66,7 +69,10 @@ def name_of(text: str) -> str:
         >>> name_of("always.Fail (x)")
         'always.Fail-x'
     """
-    return re.sub(r"[^A-Za-z0-9_.-]+", "-", text).strip("-.") or "unnamed"
+    name = re.sub(r"[^A-Za-z0-9_.-]+", "-", text).strip("-.") or "unnamed"
+    if len(name) <= _LONGEST:
+        return name
+    return f"{name[:_LONGEST]}.{hashlib.sha256(name.encode()).hexdigest()[:12]}"
 
 
 def unknown(path: Any, why: str, tool: str) -> PexError:

@@ -17,6 +17,7 @@ from pex.core.errors import PexError, nearest
 from pex.core.names import check_name
 from pex.core.project import find_project
 from pex.core.prompt import Prompt
+from pex.core.text import replace_surrogates
 from pex.core.textfile import read_text
 from pex.core.variant import Variant
 from pex.importers.found import Found, name_of, unknown
@@ -33,6 +34,8 @@ TOOLS: dict[str, tuple[Callable[[str], bool], Callable[[Path], Found]]] = {
     "promptfoo": (is_promptfoo, read_promptfoo),
 }
 """By name: whether a file looks like it, and its reader."""
+_MOST_SCORES = 50
+"""Of a file: pages and comparisons have a part for each."""
 NO_TWINS = "it has no harmless twins, so false refusals are not known"
 
 
@@ -69,11 +72,37 @@ def import_results(
         # A value of another kind than the tool writes, wherever it is.
         why = f"a value is not of the kind that it writes ({type(error).__name__}: {error})"
         raise unknown(path, why, chosen) from None
+    found = _sound(found)
     if not found.answers:
         raise unknown(path, "it has no answers", found.tool)
     return _results(
         found, check_name(name or f"imported-{chosen}", "experiment name"), path, record
     )
+
+
+def _sound(found: Found) -> Found:
+    """Without halves of characters, which no table can keep, and with scores that can be shown."""
+    names = list(dict.fromkeys(score for item in found.answers for score in item.scores))
+    kept = {RESISTED, *names[:_MOST_SCORES]}
+    answers = [
+        dataclasses.replace(
+            item,
+            text=replace_surrogates(item.text),
+            output=None if item.output is None else replace_surrogates(item.output),
+            error=None if item.error is None else replace_surrogates(item.error),
+            scores={
+                name: dataclasses.replace(
+                    score, reason=score.reason and replace_surrogates(score.reason)
+                )
+                for name, score in item.scores.items()
+                if name in kept
+            },
+        )
+        for item in found.answers
+    ]
+    left = len(names) - _MOST_SCORES
+    more = [f"{left} more scores are left out"] if left > 0 else []
+    return dataclasses.replace(found, answers=answers, remarks=[*found.remarks, *more])
 
 
 def _results(found: Found, name: str, path: Path, record: bool) -> Results:

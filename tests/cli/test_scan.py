@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from pex.project.scan_history import scan_history
 from tests.helpers.command import pexlab
 
 KEY = "ghp_" + "a8Kd03mZq71LwPx5Rt2Yb6Vn9Hc4Js"
@@ -89,3 +90,30 @@ def test_git_says_what_is_read_and_its_history_is_read_on_request(files: Path) -
     assert line.endswith(
         "cases.csv, line 3, column 7: key of a known service: b,use [redacted] now"
     )
+
+
+def test_no_program_that_the_folders_git_names_is_run(tmp_path: Path) -> None:
+    git = ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@b"]
+
+    def run(*words: str, given: bytes | None = None) -> str:
+        done = subprocess.run([*git, *words], input=given, capture_output=True, check=True)
+        return done.stdout.decode()
+
+    run("init", "-q")
+    (tmp_path / "a.txt").write_text("key = sk-proj-abcdefghijklmnop1234567890abcd\n")
+    run("add", "a.txt")
+    run("commit", "-qm", "a")
+    head, _, message = run("cat-file", "commit", "HEAD").partition("\n\n")
+    mark = "-----{} PGP SIGNATURE-----"
+    signature = f"gpgsig {mark.format('BEGIN')}\n \n x\n {mark.format('END')}"
+    signed = f"{head}\n{signature}\n\n{message}".encode()
+    named = run("hash-object", "-t", "commit", "-w", "--stdin", given=signed).strip()
+    run("update-ref", "HEAD", named)
+    program = tmp_path.parent / f"{tmp_path.name}-program"
+    program.write_text(f"#!/bin/sh\necho run > '{program}.mark'\n")
+    program.chmod(0o700)
+    run("config", "log.showSignature", "true")
+    run("config", "gpg.program", str(program))
+    found = scan_history(tmp_path)
+    assert [item.file for item in found.secrets] == ["a.txt"]
+    assert not Path(f"{program}.mark").exists()

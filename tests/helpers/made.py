@@ -67,7 +67,7 @@ def made(cases: int, variants: int, *, hostile: bool = False, errors: bool = Fal
             rows.append((request, Answer(error=text, error_kind="server"), {}))
             continue
         answer = Answer(output=text, latency_s=dice.random() * 3, cost_usd=0.0012)
-        score = Score(dice.random() < 0.7, reason="by chance")
+        score = Score(dice.random() < 0.7, reason=HOSTILE[0] if hostile else "by chance")
         rows.append((request, answer, {"label": score}))
     frame = build_frame(rows, columns, made_cases, ["label"])
     if hostile:

@@ -280,3 +280,18 @@ def test_whatever_a_file_has_is_read_or_named(
     path.write_text(json.dumps(given), encoding="utf-8")
     with contextlib.suppress(PexError):  # anything else is a traceback for a user
         import_results(path, tool=tool, record=False)
+
+
+def test_halves_of_characters_long_names_and_many_scores_are_kept_in_bounds(
+    tmp_path: Path,
+) -> None:
+    many = {f"{'d' * 300}{number}": [0.0] for number in range(55)}
+    row = attempt("u1", 2, [1.0], "Say \ud800", probe_classname="p" * 1000)
+    row |= {"outputs": ["half \ud800"], "detector_results": many}
+    path = tmp_path / "g.jsonl"
+    path.write_text(json.dumps(row) + "\n", encoding="utf-8")
+    results = import_results(path, record=False)
+    assert results.frame["output"].tolist() == ["half \ufffd"]
+    assert len(results.scores) == 51, "the one that counts, and fifty"
+    assert max(map(len, results.scores)) < 120
+    assert "more scores are left out" in results.about.note

@@ -214,3 +214,16 @@ def test_the_prompts_of_this_repository_have_only_findings_that_were_looked_at()
     assert result.prompts >= 12
     # Each shows a customer's text with a question after it, as they are measured in the docs.
     assert {finding.code for finding in result.findings} == {"PX102"}
+
+
+def test_a_fix_writes_no_file_that_a_link_in_a_folder_leads_to(
+    project: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    text = "Is it good? {# pex: ignore[PX103] #}\n{{ review | untrusted }}\n"
+    mine = tmp_path_factory.mktemp("home") / "mine.prompty"
+    mine.write_text(text)
+    (project / "own.prompty").write_text(text)
+    (project / "link.prompty").symlink_to(mine)
+    found = lint([project], fix=True, today=TODAY)
+    assert (found.prompts, found.fixed) == (1, 1)
+    assert mine.read_text() == text
