@@ -18,6 +18,7 @@ from pathlib import Path
 
 from pex.core import private
 from pex.core.errors import PexError
+from pex.core.textfile import read_bytes
 
 FILE = "secret"
 _BYTES = 32
@@ -40,7 +41,7 @@ def project_secret(state: Path) -> bytes:
     try:
         if not path.exists():
             _make(path)
-        text = path.read_bytes()
+        text = read_bytes(path, "secret", 1)
     except OSError as error:
         raise PexError(
             f"{path}: the project's secret cannot be read: {error.strerror or error}",

@@ -323,6 +323,10 @@ def test_processes_that_start_at_once_share_one_secret_that_only_the_owner_reads
     (state / FILE).write_text("abc")
     with pytest.raises(pex.PexError, match="64 hexadecimal digits"):
         secret(0)
+    (state / FILE).unlink()
+    os.mkfifo(state / FILE)  # of a cloned project: it would be waited for without end
+    with pytest.raises(pex.PexError, match="a pipe or a device"):
+        secret(0)
 
 
 @pytest.fixture
