@@ -22,8 +22,9 @@ _OCTAL = re.compile(r"(?:\\[01][0-7]{2}){8,}")
 _PERCENT = re.compile(
     r"(?:%[0-9A-Fa-f]{2}|[A-Za-z0-9._~+-]){0,4}(?:%[0-9A-Fa-f]{2}[A-Za-z0-9._~+-]{0,12}){4,}"
 )
-_ENTITIES = re.compile(r"(?:&#x?[0-9A-Fa-f]{2,6};){6,}")
-_ESCAPED = re.compile(r"(?:\\u[0-9A-Fa-f]{4}){6,}")
+_ENTITIES = re.compile(r"(?:&#(?:x[0-9A-Fa-f]{2,6}|\d{2,7});?){6,}")
+_ESCAPED = re.compile(r"(?:\\u(?:[0-9A-Fa-f]{4}|\{[0-9A-Fa-f]{1,6}\})){6,}")
+_QUOTED = re.compile(r"(?:=[0-9A-F]{2}){8,}")
 _MORSE = re.compile(r"(?:[.\-\u00b7\u2013\u2212]{1,6}[ /|]{1,3}){12,}[.\-\u00b7\u2013\u2212]{1,6}")
 _BINARY = re.compile(r"[01]{8}(?:[ ,]?[01]{8}){7,}(?![01])")
 _CODE = r"(?:3[2-9]|[4-9]\d|1[01]\d|12[0-6])"
@@ -135,6 +136,7 @@ def _decoded(text: str) -> Iterator[tuple[str, int, int, str]]:
         ("escaped", "\\u", _ESCAPED, _from_escapes),
         ("Morse", "", _MORSE, _from_morse),
         ("octal", "\\", _OCTAL, _from_octal),
+        ("quoted-printable", "=", _QUOTED, _from_quoted),
         ("binary", "", _BINARY, _from_binary),
         ("decimal", "", _DECIMAL, _from_decimal),
         ("base32", "", _BASE32, _from_base32),
@@ -180,11 +182,16 @@ def _from_base64(run: str) -> str:
 
 def _from_hex(run: str) -> str:
     digits = re.sub(r"0x|\\x|U\+00|[ ,:\n-]", "", run)
-    return _readable(bytes.fromhex(digits[: len(digits) // 2 * 2]))
+    data = bytes.fromhex(digits[: len(digits) // 2 * 2])
+    for zeros, code in ((data[::2], "utf-16-be"), (data[1::2], "utf-16-le")):
+        if len(data) >= 16 and not any(zeros):
+            return _readable(data.decode(code, "replace").encode("utf-8", "replace"))
+    return _readable(data)
 
 
 def _from_percent(run: str) -> str:
-    return _readable(unquote_to_bytes(run.replace("+", " ")))
+    told = unquote_to_bytes(run.replace("+", " "))
+    return _readable(unquote_to_bytes(told) if told.count(b"%") >= 4 else told)
 
 
 def _from_entities(run: str) -> str:
@@ -194,7 +201,8 @@ def _from_entities(run: str) -> str:
 
 
 def _from_escapes(run: str) -> str:
-    told = "".join(chr(int(code, 16)) for code in run.split("\\u") if code)
+    codes = (int(code.strip("{}"), 16) for code in run.split("\\u") if code)
+    told = "".join(chr(code) if code < 0x110000 else "\ufffd" for code in codes)
     return _readable(told.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode())
 
 
@@ -210,6 +218,10 @@ def _from_morse(run: str) -> str:
 
 def _from_octal(run: str) -> str:
     return _readable(bytes(int(code, 8) for code in run.split("\\")[1:]))
+
+
+def _from_quoted(run: str) -> str:
+    return _readable(bytes.fromhex(run.replace("=", "")))
 
 
 def _from_binary(run: str) -> str:

@@ -23,6 +23,16 @@ _NAMES = frozenset({
 })  # fmt: skip
 """Names of tags that prompts put around a value."""
 _TAG = re.compile(r"<(/?)\s?([A-Za-z][A-Za-z_]{3,20}+)\s?(?:>|\s[^<>]{0,200}>)")
+_USUAL_TAGS = frozenset({
+    "article", "aside", "audio", "blockquote", "body", "button", "canvas", "caption", "center",
+    "cite", "code", "details", "dialog", "fieldset", "figcaption", "figure", "font", "footer",
+    "form", "frame", "frameset", "head", "header", "html", "iframe", "label", "legend", "link",
+    "main", "mark", "math", "menu", "meta", "meter", "noscript", "object", "option", "output",
+    "picture", "progress", "quote", "script", "section", "select", "small", "span", "strike",
+    "strong", "style", "summary", "table", "tbody", "template", "textarea", "tfoot", "thead",
+    "time", "title", "track", "video", "rant", "sarcasm", "irony", "joke", "snark",
+})  # fmt: skip
+"""Elements of HTML, which mails and pages close without opening, and jokes."""
 _END_MARK = re.compile(
     r"^[ \t]*(?:[-=#*\[<(]{2,8} ?|\[)(?:end|fin|ende)(?: of)?(?: the)? "
     r"(?:document|input|text|user input|data|email|message|review|context|instructions|prompt"
@@ -93,7 +103,8 @@ _TOOL_ELEMENT = re.compile(
 _NEW_TASK = (
     r"\s{0,20}+(?:[#*>\[(-]{0,4}\s?)(?:(?:new|updated?|real|actual|your)\s(?:\w{1,20}\s)?(?:task|instruct"
     r"|rule|order|prompt|goal|system)|(?:now|instead|then|next),?\s(?:ignore|reply|respond|answer|say"
-    r"|print|output|write|translate|act|reveal|approve)|you\sare\s(?:now|no)|system\b"
+    r"|print|output|write|translate|act|reveal|approve|classify|rate|mark|label|summari|list|give|tell"
+    r"|send|show|forget|treat)|you\sare\s(?:now|no)|system\b"
     r"|ignore\s|disregard\s|instructions?\s?:|instead\b)"
 )
 _DELIMITED = tuple(
@@ -160,7 +171,9 @@ def find_delimiters(text: str, policy: PolicyOptions) -> Iterator[Finding]:
     open_now: dict[str, int] = {}
     for found in _TAG.finditer(text):
         name = found[2].lower()
-        if name not in _NAMES:
+        if name not in _NAMES and (
+            name in _USUAL_TAGS or not text[found.end() : found.end() + 200].strip()
+        ):
             continue
         if not found[1]:
             open_now[name] = open_now.get(name, 0) + 1
@@ -202,12 +215,15 @@ def _closing_fences(text: str) -> Iterator[Finding]:
 
 
 def without_delimiters(text: str, delimiters: Iterable[str]) -> str:
-    """The text with a space in every delimiter and closing tag."""
+    """The text with a space in every delimiter and every tag that closes a value."""
     for delimiter in filter(None, delimiters):
         text = text.replace(delimiter, " ".join(delimiter))
-    return _TAG.sub(
-        lambda tag: _broken(tag[0]) if tag[1] and tag[2].lower() in _NAMES else tag[0], text
-    )
+    return _TAG.sub(lambda tag: _broken(tag[0]) if _closes_a_value(tag) else tag[0], text)
+
+
+def _closes_a_value(tag: re.Match[str]) -> bool:
+    name = tag[2].lower()
+    return bool(tag[1]) and (name in _NAMES or name not in _USUAL_TAGS)
 
 
 def find_role_lines(text: str, policy: PolicyOptions) -> Iterator[Finding]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import re
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 
 EMAIL, IBAN, CARD, TELEPHONE = "e-mail address", "IBAN", "card number", "telephone number"
@@ -30,8 +31,10 @@ _CARD = re.compile(r"(?<![\w.,-])\d(?:[ -]?\d){12,18}(?![\w-]|[.,]\d)")
 _GROUPED_LIKE_A_CARD = re.compile(
     r"[2-6](?:\d+|\d{3}[ -](?:\d{4}[ -])*\d+|\d{3}[ -]\d{6}[ -]\d{4,5})"
 )
+_OTHER_DIGIT = re.compile("[\u0660-\u0669\u06f0-\u06f9\u0966-\u096f\uff10-\uff19]")
+"""Arabic, Persian, Indian and full-width digits."""
 _FOURS = re.compile(
-    r"(?<![\w.,/-])[2-6]\d{3}(?P<by>[./_\u2013\u00b7|\t]|  |[ ]-[ ])\d{4}(?P=by)\d{4}(?P=by)\d{4}"
+    r"(?<![\w.,/-])[2-6]\d{3}(?P<by>[./_\u2013\u00b7|\t\n]|  |[ ]-[ ])\d{4}(?P=by)\d{4}(?P=by)\d{4}"
     r"(?![\w-]|[.,]\d)"
 )
 """A card number with another separator than usual."""
@@ -139,6 +142,8 @@ def payment_data(text: str, most: int | None = None) -> list[PersonalData]:
         [('IBAN', 'GB…32')]
     """
     text = with_plain_spaces(text)
+    if _OTHER_DIGIT.search(text):
+        text = "".join(str(unicodedata.digit(char, char)) for char in text)
     joined = _joined(text)  # as in GB82-WEST-1234-5698-7654-32
     ibans = itertools.islice(_ibans(joined), most)
     cards = itertools.islice(_cards(text), most)
