@@ -163,7 +163,8 @@ def handed_over(command: str) -> str:
     return made
 
 
-def test_a_unit_has_one_line_for_each_value(folder: Path) -> None:
+def test_a_unit_has_one_line_for_each_value(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PYTHONPATH", raising=False)  # it would have a line of its own
     text = systemd.service(named(folder))
     keys = [line.partition("=")[0] for line in text.splitlines() if "=" in line]
     assert keys == [
