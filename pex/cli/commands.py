@@ -49,11 +49,10 @@ COMMANDS = {
     "label.",
     "guard": "Check texts that go into a prompt, and measure what the check catches.",
     "lint": "Check prompts without a model: unsafe, contradictory, unfair or dear.",
-    "redteam": "Attack an experiment's own prompts, beside harmless twins: two rates for each "
-    "category.",
+    "redteam": "Attack an experiment's own prompts, and see what a defence costs.",
     "import": "Import results of garak, PyRIT or promptfoo as a run, to compare it with others.",
-    "scan": "Look for keys and passwords in notebooks, cases, prompts, settings; --history: in git "
-    "too.",
+    "scan": "Look for keys and passwords in notebooks, cases, prompts, settings and all other text "
+    "files.",
     "monitor": "Look at deployed traces: figures over time, scores of a sample, feedback, alarms.",
     "incident": "Incidents: harm done by a deployed prompt is recorded, stopped, fixed and tested.",
     "model": "The built-in model local/smollm2: a small real language model, without a key.",

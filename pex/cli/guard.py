@@ -44,8 +44,8 @@ _JSON = Annotated[bool, typer.Option("--json", help="One JSON document on stdout
 
 app = typer.Typer(
     cls=group_or("check"),
-    help="Check texts that go into a prompt: `pexlab guard FILE…`. "
-    f"It {_NOTHING_STOPS}. The policy is the section [guard] of pex.toml.",
+    help="Check texts that go into a prompt, and measure what the check catches. To check: "
+    f"`pexlab guard FILE…`. It {_NOTHING_STOPS}. The policy is the section [guard] of pex.toml.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
