@@ -374,7 +374,11 @@ class Execution:
         frame = build_frame(rows, job.variants, self._cases, job.score_names)
         about = self._about(status)
         if values:
-            about = About.from_json(redact_data(about.to_json(), values))
+            # The store's address is needed as it is; whoever stores it takes its password out.
+            about = dataclasses.replace(
+                About.from_json(redact_data(about.to_json(), values)),
+                tracking_uri=about.tracking_uri,
+            )
         if self._recorder is None:
             results = Results(frame, about, job.edits)
         else:
