@@ -58,6 +58,9 @@ def speed() -> None:
     pex.guard.check("a")  # loads the tables
     seconds = {name: _seconds(text) for name, text in hostile_texts(LENGTH).items()}
     slowest = sorted(seconds, key=lambda name: -seconds[name])[:5]
+    alikes = [row["text"] for row in _texts("lookalikes", "development")]
+    each = sum(map(_seconds, alikes)) / len(alikes)
+    print(f"a short text ({sum(map(len, alikes)) // len(alikes)} characters): {each * 1e3:.2f} ms")
     print(f"{LENGTH:,} characters of {len(seconds)} kinds")
     print(f"    median {statistics.median(seconds.values()):.2f} s, prose {seconds['prose']:.2f} s")
     print("    slowest:", ", ".join(f"{name} {seconds[name]:.2f} s" for name in slowest))

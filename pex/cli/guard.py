@@ -137,7 +137,7 @@ def measure(
     if traces is not None:
         texts += _from_traces(traces, limit)
     if not texts:
-        raise PexError("there is no text in what was named")
+        raise PexError("the files and traces that were named contain no text")
     with _progress(len(texts)) as on_text:
         rates = guard_rates(texts, _policy(), on_text)
     if as_json:

@@ -53,7 +53,7 @@ _BRAILLE_LETTERS = dict(zip(
 ))  # fmt: skip
 """The six dots of a cell as bits, in the order of Unicode."""
 _MOST = 100_000
-"""Characters of one encoded run that are decoded; more is no text for people."""
+"""Characters of one encoded run that are decoded; a longer run is a file, not a message."""
 
 Again = Callable[[str], bool]
 """Whether a decoded text has a finding of its own."""

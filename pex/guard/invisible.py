@@ -11,7 +11,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 
-from pex.guard.findings import Finding, visible
+from pex.guard.findings import Finding, Severity, visible
 from pex.guard.policy import PolicyOptions
 
 _TAGS = "\U000e0000-\U000e007f"
@@ -166,9 +166,9 @@ def find_bidi(text: str, policy: PolicyOptions) -> Iterator[Finding]:
         if has_rtl is None:
             has_rtl = _RTL.search(text) is not None
         if not has_rtl:
-            severity = "flag" if char in _REVERSING else "signal"
+            severity: Severity = "flag" if char in _REVERSING else "signal"
             message = f"{name}, in a text without a script that runs from right to left"
-            yield Finding("bidi-controls", start, end, severity, message, visible(char), "", "")  # type: ignore[arg-type]
+            yield Finding("bidi-controls", start, end, severity, message, visible(char), "", "")
 
 
 def without_directions(text: str) -> str:

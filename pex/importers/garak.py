@@ -1,4 +1,4 @@
-"""garak's `report.jsonl` (versions 0.9 to 0.17).
+"""garak's `report.jsonl`, read as garak's source writes it; no real file has been tried.
 
 An attempt is there twice: when it has been answered (status 1) and when it has been judged (status
 2). A detector's 1.0 is a hit: the attack has worked. Outputs that are null count for nothing.

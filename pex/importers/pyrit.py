@@ -1,4 +1,6 @@
-"""PyRIT's export of its memory, JSON or CSV (0.9 to 1.1): a list of message pieces.
+"""PyRIT's export of its memory, JSON or CSV: a list of message pieces.
+
+It is read as the exporter's source (0.x) writes it; no real file has been tried.
 
 A row is a piece, not a turn: pieces of one sequence belong together. What was sent is the converted
 value. Whether an attack has reached its goal is in the scores of the answer's pieces, if a scorer

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -263,7 +264,7 @@ def _nightly(project: Path, incident: Incident, path: Path, case: Case) -> Deman
     for file in sorted({*project.glob("experiments/*/*.yaml"), *project.glob("*.yaml")}):
         if kind_of(file) != "plan":
             continue
-        plan = attempt(lambda file=file: load_plan(file))  # type: ignore[misc]
+        plan = attempt(functools.partial(load_plan, file))
         shown = file.relative_to(project).as_posix()
         if isinstance(plan, PexError):
             reasons.append(f"{shown} cannot be read: {plan.message}")

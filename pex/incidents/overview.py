@@ -137,7 +137,7 @@ def _back_again(project: Path, known: Sequence[Incident]) -> Iterator[str]:
         if not name or item.state == "open":
             continue
         if name not in switches:
-            switches[name] = attempt(lambda name=name: Switch.of(project, name))  # type: ignore[misc]
+            switches[name] = attempt(functools.partial(Switch.of, project, name))
         switch = switches[name]
         if isinstance(switch, PexError):
             yield f"{item.id}: whether {name} is safe is not known: {switch.message}"

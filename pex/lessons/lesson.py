@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import dataclasses
 from collections.abc import Mapping, Sequence
 from html import escape
@@ -51,7 +52,7 @@ class Try:
     own: bool = True
 
 
-class Lesson:
+class Lesson(abc.ABC):
     """An attack that is tried by hand; each lesson says what is sent and what counts."""
 
     fields: tuple[Field, ...] = ()
@@ -65,13 +66,13 @@ class Lesson:
         self.tries: list[Try] = []
         self._output: StaticOutput | None = None
 
+    @abc.abstractmethod
     def play(self, values: Mapping[str, str]) -> Try:
         """Try the attack once.
 
         Args:
             values: what the form has, by the names of its fields.
         """
-        raise NotImplementedError
 
     def attack(self, **values: str) -> Try:
         """Try the attack, and add it to the table.
@@ -155,7 +156,7 @@ class Number:
         """The number first, then what belongs to it."""
         tries = self.counted
         if not tries:
-            return ["There is no number yet: try the attack first."]
+            return ["No number yet: try the attack first."]
         worked = sum(item.worked is True for item in tries)
         flagged = sum(item.flagged for item in tries)
         missed = sum(item.worked is True and not item.flagged for item in tries)

@@ -118,7 +118,7 @@ def leaks(output: str, prompts: Sequence[str], attack: str) -> bool:
 
     Args:
         output: the answer.
-        prompts: the templates of the prompts; variables in them are no text of theirs.
+        prompts: the templates of the prompts; the values of their variables do not count.
         attack: what was sent; what the prompt and the attack share is no leak.
 
     Example:

@@ -61,7 +61,7 @@ def test_harmless_texts_are_counted_beside_the_attacks():
     said = Number("It worked", tries).sentences
     assert "the same effect in 1 of 2" in said[2]
     assert "alarmed at 1 of 2 harmless texts" in said[3]
-    assert Number("It worked", ()).sentences == ["There is no number yet: try the attack first."]
+    assert Number("It worked", ()).sentences == ["No number yet: try the attack first."]
 
 
 def test_the_button_tries_and_says_what_went_wrong(monkeypatch):
