@@ -46,7 +46,50 @@ PROGRAMS: dict[str, tuple[Callable[[], object], str]] = {
 """By marker: what a test needs of the machine. In CI a test without it fails instead."""
 
 
+OF_THE_MACHINE = (
+    "OPENAI_API_KEY",
+    "OPENAI_BASE_URL",
+    "MLFLOW_TRACKING_URI",
+    "MLFLOW_REGISTRY_URI",
+    "MLFLOW_WORKSPACE",
+    "MLFLOW_EXPERIMENT_ID",
+    "MLFLOW_EXPERIMENT_NAME",
+    "PEX_BATCH_ID",
+    "PEX_JOB_ID",
+    "PEX_JOURNAL",
+    "PEX_PLAN",
+    "PEX_PLAN_FOLDER",
+    "PEX_TAGS",
+    "PEX_KEY_NAMES",
+    "PEX_REPEATS_TIMES",
+    "PEX_BATCH_BUDGET_USD",
+)
+OF_MLFLOW = {
+    "mlflow.tracking.fluent": "_active_experiment_id",
+    "mlflow.tracking._tracking_service.utils": "_tracking_uri",
+    "mlflow.tracking._model_registry.utils": "_registry_uri",
+}
+
+
+def forget_what_was_before() -> None:
+    """No key, store or batch of the machine, or of a test before, gets into a test.
+
+    It is no fixture: one for the whole session would be made before it.
+    """
+    for name in OF_THE_MACHINE:
+        os.environ.pop(name, None)
+    for module, name in OF_MLFLOW.items():
+        if module in sys.modules:
+            setattr(sys.modules[module], name, None)
+    redact._registered = set()
+    project_secrets.noted = project_secrets.Noted()
+    keys._refused = set()
+    for cached in ("_entered", "_files", "_keyring"):
+        setattr(keys, cached, {})
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
+    forget_what_was_before()
     for marker, (there, reason) in PROGRAMS.items():
         if item.get_closest_marker(marker) is not None and not there():
             if os.environ.get("CI"):
@@ -67,44 +110,6 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         model.close_state()
     for name in ("XDG_CONFIG_HOME", "XDG_CACHE_HOME"):
         shutil.rmtree(os.environ[name], ignore_errors=True)
-
-
-@pytest.fixture(autouse=True)
-def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No key, store or batch of the machine that runs the tests gets into them."""
-    for name in (
-        "OPENAI_API_KEY",
-        "OPENAI_BASE_URL",
-        "MLFLOW_TRACKING_URI",
-        "MLFLOW_REGISTRY_URI",
-        "MLFLOW_WORKSPACE",
-        "MLFLOW_EXPERIMENT_ID",
-        "MLFLOW_EXPERIMENT_NAME",
-        "PEX_BATCH_ID",
-        "PEX_JOB_ID",
-        "PEX_JOURNAL",
-        "PEX_PLAN",
-        "PEX_PLAN_FOLDER",
-        "PEX_TAGS",
-        "PEX_KEY_NAMES",
-        "PEX_REPEATS_TIMES",
-        "PEX_BATCH_BUDGET_USD",
-    ):
-        monkeypatch.delenv(name, raising=False)
-    fluent = sys.modules.get("mlflow.tracking.fluent")
-    if fluent is not None:  # what a test before has chosen with mlflow.set_experiment
-        monkeypatch.setattr(fluent, "_active_experiment_id", None)
-    service = sys.modules.get("mlflow.tracking._tracking_service.utils")
-    if service is not None:  # or with mlflow.set_tracking_uri
-        monkeypatch.setattr(service, "_tracking_uri", None)
-    registry = sys.modules.get("mlflow.tracking._model_registry.utils")
-    if registry is not None:
-        monkeypatch.setattr(registry, "_registry_uri", None)
-    monkeypatch.setattr(redact, "_registered", set())  # or named as secret
-    monkeypatch.setattr(project_secrets, "noted", project_secrets.Noted())
-    monkeypatch.setattr(keys, "_refused", set())
-    for cached in ("_entered", "_files", "_keyring"):
-        monkeypatch.setattr(keys, cached, {})
 
 
 FEW_TRACES = 4

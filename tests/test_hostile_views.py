@@ -68,9 +68,15 @@ def incidents_page(folder):
     return overview(folder).html()
 
 
+class HostileLesson(Lesson):
+    goal = EVIL
+
+    def play(self, values):
+        return Try(EVIL, EVIL, True, EVIL)
+
+
 def lesson_table(folder):
-    lesson = Lesson()
-    lesson.goal = EVIL
+    lesson = HostileLesson()
     said = guard_saw(check_output(EVIL).findings)
     lesson.tries.append(Try(EVIL, EVIL, True, EVIL, seen=(*said, EVIL)))
     return lesson.table() + lesson.number()._repr_html_()

@@ -10,7 +10,7 @@ from pex.batch.kernels.zygotes import ZYGOTES, prepare
 
 
 @pytest.fixture(autouse=True)
-def one_zygote(request: pytest.FixtureRequest, clean_environment: None) -> Iterator[None]:
+def one_zygote(request: pytest.FixtureRequest) -> Iterator[None]:
     """The process is there before a batch asks for it, and stays; another environment's ends.
 
     Importing what notebooks import takes it four seconds of the processor.
