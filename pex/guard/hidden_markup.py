@@ -47,7 +47,7 @@ def find_hidden_markup(text: str, policy: PolicyOptions) -> Iterator[Finding]:
                 visible(inside.strip(), 120),
             )  # fmt: skip
 
-    for found in _BLANK_ADDRESS.finditer(text):
+    for found in _BLANK_ADDRESS.finditer(text) if "://" in text else ():
         if _ANSWER.search(text, max(0, found.start() - 300), found.end() + 300):
             yield Finding(
                 "hidden-markup", *found.span(), "flag", "an address with a blank for an answer",

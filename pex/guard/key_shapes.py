@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import functools
 import re
 from collections.abc import Callable, Iterator, Sequence
 
@@ -162,6 +163,7 @@ _WORDY = re.compile(r"[A-Za-z]+\d{0,2}|[A-Z]{2,6}\d{1,5}|v?\d{1,4}|")
 _PLACEHOLDER = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+|[*x.…<>$%{}_-]+.*", re.DOTALL)
 
 
+@functools.lru_cache(maxsize=1024)
 def names_a_secret(name: str) -> bool:
     """Whether a value assigned to this name is a secret.
 

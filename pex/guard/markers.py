@@ -41,12 +41,12 @@ _END_MARK = re.compile(
     re.I | re.M,
 )
 _ROLE_LINE = re.compile(
-    r"^[ \t>*#\-]{0,8}\[?(system|developer|assistant|tool|human|ai)(?: (?:message|prompt|note"
+    r"^[ \t>*#\-]{0,8}+\[?(system|developer|assistant|tool|human|ai)(?: (?:message|prompt|note"
     r"|update|instruction|override))?\]?[ \t]{0,2}[:\uff1a>]",
     re.I | re.M,
 )
 _OPEN_TURN = re.compile(
-    r"\n[ \t>*#]{0,8}(?:assistant|ai|gpt|model|response)[ \t]{0,2}:(?:[^\n]{0,200}:)?\s{0,20}\Z",
+    r"\n[ \t>*#]{0,8}+(?:assistant|ai|gpt|model|response)[ \t]{0,2}:(?:[^\n]{0,200}:)?\s{0,20}\Z",
     re.I,
 )
 _MESSAGE_OBJECT = re.compile(
@@ -61,7 +61,7 @@ _HEADING = re.compile(
 
 
 def _lines_of(roles: str) -> re.Pattern[str]:
-    return re.compile(rf"^[ \t]{{0,8}}(?:{roles})[ \t]{{0,2}}[:\uff1a]", re.I | re.M)
+    return re.compile(rf"^[ \t]{{0,8}}+(?:{roles})[ \t]{{0,2}}[:\uff1a]", re.I | re.M)
 
 
 _ROLES = (
@@ -85,13 +85,13 @@ _SYSTEM_ELEMENT = re.compile(
 )
 _SENTENCE = re.compile(r"\w{2,40}\s{1,3}\S{1,40}\s{1,3}\S{1,40}\s{1,3}\S")
 _AGENT_STEP = re.compile(
-    r"^[ \t>*-]{0,6}(thought|action input|action|observation|final answer|tool call|tool input"
+    r"^[ \t>*-]{0,6}+(thought|action input|action|observation|final answer|tool call|tool input"
     r"|tool output)[ \t]{0,2}:",
     re.I | re.M,
 )
 _ONLY_AGENTS = {"thought", "action input", "final answer", "tool call", "tool input", "tool output"}
 _TOOL_RESULT = re.compile(
-    r"^[ \t]{0,8}[\[<({]?(?:tool|function)[ _](?:call[ _])?(?:result|response|output|return)s?"
+    r"^[ \t]{0,8}+[\[<({]?(?:tool|function)[ _](?:call[ _])?(?:result|response|output|return)s?"
     r"(?: [^\n:]{0,60})?[\]>)}]?[ \t]{0,2}[:\uff1a>]",
     re.I | re.M,
 )
@@ -101,7 +101,8 @@ _TOOL_ELEMENT = re.compile(
     re.I,
 )
 _NEW_TASK = (
-    r"\s{0,20}+(?:[#*>\[(-]{0,4}\s?)(?:(?:new|updated?|real|actual|your)\s(?:\w{1,20}\s)?(?:task|instruct"
+    r"\s{0,20}+[#*>\[(-]{0,4}+\s?+(?=[a-z])"
+    r"(?:(?:new|updated?|real|actual|your)\s(?:\w{1,20}\s)?(?:task|instruct"
     r"|rule|order|prompt|goal|system)|(?:now|instead|then|next),?\s(?:ignore|reply|respond|answer|say"
     r"|print|output|write|translate|act|reveal|approve|classify|rate|mark|label|summari|list|give|tell"
     r"|send|show|forget|treat)|you\sare\s(?:now|no)|system\b"
