@@ -54,14 +54,15 @@ def number(tolerance: float, relative: float) -> Rule:
             return Score(False, reason=_nothing(skipped))
         readings = [given.value] if given.other is None else [given.value, given.other]
         best = min(readings, key=lambda value: abs(value - wanted))
-        right = _near(best, wanted, tolerance, relative)
+        right = near(best, wanted, tolerance, relative)
         read = best if right else given.value
-        return Score(right, reason=f"reads {_shown(read)}, expected {_shown(wanted)}")
+        return Score(right, reason=f"reads {shown_number(read)}, expected {shown_number(wanted)}")
 
     return needs_expected(rule)
 
 
-def _near(given: Fraction, wanted: Fraction, tolerance: float, relative: float) -> bool:
+def near(given: Fraction, wanted: Fraction, tolerance: float, relative: float) -> bool:
+    """Whether a number is the wanted one within a tolerance; `number` says how it is given."""
     if given == wanted:
         return True
     limit = max(tolerance, relative * abs(float(wanted)))
@@ -74,7 +75,8 @@ def _near(given: Fraction, wanted: Fraction, tolerance: float, relative: float) 
     return off <= limit or math.isclose(off, limit, rel_tol=1e-9)
 
 
-def _shown(value: Fraction) -> str:
+def shown_number(value: Fraction) -> str:
+    """A number as it is written in a reason."""
     if value.denominator == 1 and len(str(abs(value.numerator))) <= 25:
         return str(value.numerator)
     return f"{float(value):.10g}"
