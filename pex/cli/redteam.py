@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pex.cli import console
+from pex.core.attack_columns import BANNER, RESISTED, TASK_DONE
 from pex.core.errors import Interrupted, PexError, ProviderError
 
 if TYPE_CHECKING:
@@ -162,10 +163,15 @@ def _run(attacked: Attacked, options: RunOptions, as_json: bool) -> None:
         sys.exit(code)
 
 
+_COMPARED = {
+    RESISTED: "Attacks: how often they did not get what they asked for.",
+    TASK_DONE: "Harmless texts: how often the task was done.",
+}
+
+
 def _print(results: Results | Any, attacked: Attacked, as_json: bool) -> int:
     """Print rates, comparison and gate; returns the gate's exit code."""
     from pex.compare.attacks import table_of
-    from pex.core.attack_columns import BANNER, RESISTED, TASK_DONE
     from pex.redteam.gate import judge_gate
     from pex.redteam.measure import rates
 
@@ -197,7 +203,7 @@ def _print(results: Results | Any, attacked: Attacked, as_json: bool) -> int:
     else:
         console.out(repr(found))
         for item in compared:
-            console.out("\n" + repr(item))
+            console.out(f"\n{_COMPARED[item.frame['metric'].iloc[0]]}\n{item!r}")
     if verdict is not None:
         console.err(str(verdict))
     if results.run_id is not None:

@@ -247,7 +247,10 @@ def _warnings(
     if row.metric.name in options.uncalibrated:
         said.append("the judge is not calibrated against people")
     if word == UNDECIDED and _excludes_zero(found):
-        said.append(f"significant alone, but not after correcting for {family} comparisons")
+        if found.p is not None and found.p < 1 - options.confidence:
+            said.append(f"significant alone, but not after correcting for {family} comparisons")
+        elif found.p is not None:
+            said.append(f"the interval leaves out 0, but the test is not sure: p = {found.p:.2f}")
     if word == BETTER and family > 2:
         said.append(
             f"the best of {family} tends to look better than it is: confirm it on new cases"

@@ -398,3 +398,10 @@ def test_a_share_of_fields_is_in_percent_like_its_fields_and_stays_in_its_bounds
     assert (summary["score.fields.hi"] <= 1).all()
     found = compare(table, "v", ["fields"])
     assert bool(found["yes_no"].iloc[0])
+
+
+def test_an_interval_that_leaves_out_zero_beside_a_test_that_is_not_sure_is_said() -> None:
+    found = row(compare(shares(16, 8, 6, 1), "a"))
+    assert found["verdict"] == "undecided"
+    assert found["lo"] > 0
+    assert "the interval leaves out 0, but the test is not sure: p = 0.07" in found["warnings"]
