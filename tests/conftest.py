@@ -7,7 +7,6 @@ import shutil
 import signal
 import sys
 import tempfile
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from pex.project.settings import Settings
 from pex.tracking.store import connect
 from tests.helpers import browser, model, postgres
 from tests.helpers.endpoint import FaultyEndpoint
+from tests.helpers.processes import traces_are_written
 
 # The same examples on every machine, however slow it is, and no folder of found ones in the tree.
 settings.register_profile(
@@ -139,9 +139,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     (tmp_path / "pex.toml").write_text("")
     monkeypatch.chdir(tmp_path)
     yield tmp_path
-    for thread in threading.enumerate():
-        if thread.name == "pex-traces":
-            thread.join()
+    traces_are_written()
 
 
 @pytest.fixture

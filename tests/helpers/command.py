@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from unittest import mock
 
+from tests.helpers.processes import traces_are_written
+
 Done = subprocess.CompletedProcess[str]
 
 
@@ -34,9 +36,7 @@ def pexlab(*arguments: str, folder: Path, **environment: str) -> Done:
         except BaseException:  # noqa: BLE001 - what Python does with what nobody catches
             traceback.print_exc()
             code = 1
-        for thread in threading.enumerate():  # a process does not end before they have
-            if thread.name == "pex-traces":
-                thread.join()
+        traces_are_written()  # a process does not end before that
     return subprocess.CompletedProcess(arguments, code, out.getvalue(), err.getvalue())
 
 

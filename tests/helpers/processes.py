@@ -1,5 +1,6 @@
 """Waiting for what other processes do, and looking which of them are left."""
 
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -42,3 +43,10 @@ def wait_for(check: Callable[[], object], timeout_s: float = 300) -> None:
     while not check():
         assert time.monotonic() < deadline, "it did not come"
         time.sleep(0.05)
+
+
+def traces_are_written() -> None:
+    """Wait until nothing writes traces in the background any more."""
+    for thread in threading.enumerate():
+        if thread.name == "pex-traces":
+            thread.join()

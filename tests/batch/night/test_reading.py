@@ -11,6 +11,7 @@ from pex.batch.night.read_back import read_night
 from pex.batch.plan import Plan, load_plan
 from tests.batch.night.test_canary import Nights
 from tests.helpers.endpoint import FaultyEndpoint
+from tests.helpers.processes import traces_are_written
 
 
 def dump(path: Path) -> str:
@@ -44,6 +45,7 @@ def test_a_night_is_read_as_it_was_kept(project: Path, lab: FaultyEndpoint) -> N
     made.file.write_text(text.replace("canary.csv", "other.csv"))
     (made.folder / "other.csv").write_text("question\nWhat is new?\n")
     assert "pex.evidence" in dump(project / "mlruns" / "mlflow.db")
+    traces_are_written()
     before, asked = contents(project), len(lab.bodies)
     for name in ("night-1", "night-2", None, "night-2"):
         night = read_night(made.file, name)
@@ -63,6 +65,7 @@ def test_within_its_batch_a_notebook_does_not_ask_the_canary(
     keep(first.batch, first.started_at, first.outcome)
     monkeypatch.undo()
     monkeypatch.chdir(project)
+    traces_are_written()
     before, asked = contents(project), len(lab.bodies)
     assert len(read_night(made.file, "night-1").subjects) == 1
     assert (contents(project), len(lab.bodies)) == (before, asked)
