@@ -173,6 +173,7 @@ def _is_nowhere(lab: Lab, folder: Path) -> None:
             assert not file.is_file() or key.encode() not in file.read_bytes(), file
 
 
+@pytest.mark.soak
 def test_a_key_that_is_saved_is_there_after_a_restart(
     locked: FaultyEndpoint, tmp_path: Path
 ) -> None:

@@ -322,6 +322,7 @@ def test_without_scorers_what_is_expected_is_looked_for(lab: FaultyEndpoint) -> 
     assert cell["marks"][0][:2] == ["good", "✓ contains"]
 
 
+@pytest.mark.soak
 def test_a_run_in_a_servers_store_has_a_link_to_its_page(
     lab: FaultyEndpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -300,6 +300,7 @@ def at_answer(where: Page, number: int, of: int) -> None:
     expect(where.locator(".pex-rating-pair.pex-waiting")).to_have_count(0)
 
 
+@pytest.mark.soak
 @pytest.mark.browser
 def test_answers_alone_are_rated_on_a_scale_by_keys_in_a_notebook(tmp_path: Path) -> None:
     code = "rating = made(10, 2, hostile=True).rate(scale=5, rater='ada')\nrating"

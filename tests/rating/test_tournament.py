@@ -86,6 +86,7 @@ def test_a_clear_winner_is_said_with_counts() -> None:
     )
 
 
+@pytest.mark.soak
 def test_chance_is_called_chance() -> None:
     wrong = 0
     for seed in range(10):

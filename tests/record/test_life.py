@@ -128,6 +128,7 @@ def test_a_run_on_a_server_is_whole_for_another_project(
     assert pex.load_run(results.run_id, tracking_uri=server.uri).scores == ["exact", "has"]
 
 
+@pytest.mark.soak
 def test_a_server_that_dies_costs_nothing(
     project: Path,
     served: FaultyEndpoint,

@@ -319,6 +319,7 @@ setTimeout(() => { location = "HOST/location"; }, 500);
 </script>"""
 
 
+@pytest.mark.soak
 @pytest.mark.browser
 def test_no_page_of_mlflow_asks_another_host(link: str, elsewhere: _Elsewhere) -> None:
     base, _, token = link.partition("/?token=")

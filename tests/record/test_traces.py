@@ -328,6 +328,7 @@ def exiting(target: traces.Target, *cases: str) -> subprocess.Popen[str]:
     )
 
 
+@pytest.mark.soak
 def test_a_process_that_ends_waits_for_its_traces_and_says_so(uri: str) -> None:
     frame = make_frame(make_cases(100))
     target = record(uri, "exit", frame, make_cases(100))
@@ -382,6 +383,7 @@ def server(uri: str) -> Iterator[str]:
         yield url
 
 
+@pytest.mark.soak
 @pytest.mark.browser
 def test_mlflows_own_comparison_pairs_every_case_and_repeat(uri: str, server: str) -> None:
     frame = make_frame(make_cases(4), repeats=2)
@@ -405,6 +407,7 @@ def test_mlflows_own_comparison_pairs_every_case_and_repeat(uri: str, server: st
         page.get_by_text("What is 3 + 3? One number.").first.wait_for()
 
 
+@pytest.mark.soak
 def test_a_server_gets_the_same_traces(uri: str, server: str) -> None:
     frame = make_frame(make_cases(2))
     target = record(uri, "remote", frame, make_cases(2))

@@ -194,16 +194,15 @@ def test_no_kernel_is_used_twice_and_random_numbers_differ(tmp_path: Path, run: 
 
 
 @pytest.mark.parametrize(
-    ("cell", "error"),
+    ("cell", "error", "tag"),
     [
-        ("print('before'); 1 / 0", "ZeroDivisionError"),
-        ("import sys; sys.exit(3)", "SystemExit"),
-        ("input('name?')", "StdinNotImplementedError"),
-        ("import pandas\npandas.read_csv('nowhere.csv')", "FileNotFoundError"),
-        ("def broken(:", "SyntaxError"),
+        ("print('before'); 1 / 0", "ZeroDivisionError", "raises-exception"),
+        ("import sys; sys.exit(3)", "SystemExit", None),
+        ("input('name?')", "StdinNotImplementedError", None),
+        ("import pandas\npandas.read_csv('nowhere.csv')", "FileNotFoundError", None),
+        ("def broken(:", "SyntaxError", "raises-exception"),
     ],
 )
-@pytest.mark.parametrize("tag", [None, "raises-exception"])
 def test_a_failure_names_its_cell_and_is_kept_in_the_output(
     cell: str, error: str, tag: str | None, tmp_path: Path, run: Run
 ) -> None:
@@ -399,6 +398,7 @@ def test_papermills_command_line_knows_the_engine(
     assert cells[0].outputs[0].text == "True\n"
 
 
+@pytest.mark.soak
 def test_other_programs_can_take_forked_kernels(tmp_path: Path, installed: dict[str, str]) -> None:
     path = notebook(tmp_path / "n.ipynb", None, PARENT)
     done = subprocess.run(

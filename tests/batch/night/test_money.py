@@ -44,6 +44,7 @@ def test_a_night_that_the_budget_ends_exits_with_4_and_says_so(
     assert 0 < asked < 40
 
 
+@pytest.mark.soak
 @pytest.mark.browser
 def test_with_a_server_as_the_store_the_page_links_into_it_and_is_kept_there(
     project: Path, lab: FaultyEndpoint

@@ -139,6 +139,7 @@ def test_an_undecided_gate_ends_with_3_where_the_plan_says_so(
     assert (item["candidate"], item["outcome"], item["baseline"]) == ("long", "undecided", "short")
 
 
+@pytest.mark.soak
 def test_on_the_built_in_model_nothing_changes_from_night_to_night(
     project: Path, lab: FaultyEndpoint
 ) -> None:

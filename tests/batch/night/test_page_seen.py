@@ -106,6 +106,7 @@ def test_without_colours_the_marks_still_tell(project: Path, lab: FaultyEndpoint
             assert style == line
 
 
+@pytest.mark.soak
 def test_in_jupyterlab_it_is_a_part_of_the_notebook_also_of_one_that_is_not_trusted(
     project: Path, lab: FaultyEndpoint
 ) -> None:

@@ -95,6 +95,7 @@ def test_the_printed_line_runs_a_night_under_a_bare_environment(
     assert "already done" in log_of(file).read_text()
 
 
+@pytest.mark.soak
 @pytest.mark.model
 def test_the_printed_line_runs_the_starters_plan_on_the_built_in_model(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -252,7 +253,7 @@ def test_a_night_that_did_not_end_well_goes_on_where_it_was(
     assert (suite.attrib["tests"], suite.attrib["errors"]) == ("2", "0")
 
 
-@pytest.mark.parametrize("ended", ['{"exit_code": 4}', '{"exit_code": 130}', '{"exit_co'])
+@pytest.mark.parametrize("ended", ['{"exit_code": 130}', '{"exit_co'])
 def test_a_night_that_was_cut_off_before_a_notebook_was_done_goes_on(
     tmp_path: Path, ended: str
 ) -> None:
