@@ -57,6 +57,8 @@ def instead(given: Any, wanted: Any) -> str:
 
 def key(value: Any) -> str:
     """A text that only equal values have."""
+    if isinstance(value, str):
+        return f'"{value}'
     return json.dumps(value, ensure_ascii=False, sort_keys=True, default=str)
 
 

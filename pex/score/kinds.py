@@ -14,7 +14,16 @@ from pex.core.errors import PexError
 from pex.core.textfile import read_text
 from pex.core.values import as_text, as_written
 from pex.project.spec import Strict
-from pex.score import clean, label, number, structured, text
+from pex.score import (
+    clean,
+    field_plan,
+    field_scorers,
+    label,
+    number,
+    record_matching,
+    structured,
+    text,
+)  # fmt: skip
 from pex.score.base import Rule
 from pex.score.function import callable_rule, import_callable
 from pex.score.judge.judge import Judge
@@ -128,11 +137,49 @@ class _Number(Kind):
         return number.number(self.tolerance, self.relative)
 
 
-class _Fields(Kind):
-    fields: list[str] | None = Field(default=None, min_length=1)
+class _OfFields(Kind):
+    """A scorer of structured answers, field by field."""
 
-    def rule(self, cases: Sequence[Case], base: Path) -> Rule:
-        return structured.fields(self.fields, cases)
+    fields: (
+        Annotated[list[str], Field(min_length=1)]
+        | Annotated[dict[str, Any], Field(min_length=1)]
+        | None
+    ) = None
+    required: Annotated[list[str], BeforeValidator(_as_list)] = Field(default_factory=list)
+    forbidden: Annotated[list[str], BeforeValidator(_as_list)] = Field(default_factory=list)
+
+    def plan(self) -> field_plan.FieldPlan:
+        """The fields that are compared, and how."""
+        return field_plan.make_plan(self.fields, self.required, self.forbidden)
+
+
+class FieldsKind(_OfFields):
+    """`fields`: the fields of one object."""
+
+    def rule(self, cases: Sequence[Case], base: Path) -> field_scorers.Fields:
+        """The rule that these options describe."""
+        plan = self.plan()
+        field_plan.check_plan(plan, cases)
+        return field_scorers.Fields(plan)
+
+    def needs_expected(self) -> bool:
+        """False if fields are required or forbidden: these are checked in every case."""
+        return not (self.required or self.forbidden)
+
+
+class RecordsKind(_OfFields):
+    """`records`: a list of records."""
+
+    path: str | None = None
+    match_by: Annotated[list[str], BeforeValidator(_as_list)] = Field(default_factory=list)
+    threshold: float = Field(default=record_matching.THRESHOLD, gt=0, le=1, strict=True)
+
+    def rule(self, cases: Sequence[Case], base: Path) -> field_scorers.Records:
+        """The rule that these options describe."""
+        plan = self.plan()
+        rule = field_scorers.Records(plan, self.path, self.match_by, self.threshold)
+        field_scorers.check_records(rule, plan, cases)
+        return rule
 
 
 class _Similarity(Kind):
@@ -264,7 +311,8 @@ KINDS: dict[str, type[Kind]] = {
     "label": _Label,
     "json": _Json,
     "number": _Number,
-    "fields": _Fields,
+    "fields": FieldsKind,
+    "records": RecordsKind,
     "similarity": _Similarity,
     "length": _Length,
     "latency": _Latency,

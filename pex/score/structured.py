@@ -1,30 +1,22 @@
-"""Scorers that read an answer as JSON: json, fields."""
+"""The scorer `json`: the answer is valid JSON, and follows a schema."""
 
 from __future__ import annotations
 
 import itertools
-import json
-from collections.abc import Callable, Sequence
-from decimal import Decimal, InvalidOperation
+from collections.abc import Callable
 from typing import Any
 
 from pex.core.call import Answer
 from pex.core.cases import Case
-from pex.core.errors import PexError, nearest
-from pex.core.names import check_name
+from pex.core.errors import PexError
 from pex.core.schemas import check_schema
 from pex.core.score import Score
-from pex.core.text import value_text
 from pex.score import schema_patterns
 from pex.score.base import (
-    CUT_OFF,
-    NOT_EXPECTED,
     Rule,
-    is_cut_off,
-    needs_expected,
     needs_whole,
 )
-from pex.score.reading import JsonText, NoJson, fold, parse_json, read_json, shorten
+from pex.score.reading import JsonText, NoJson, read_json, shorten
 
 _MOST_PROBLEMS = 1000
 
@@ -126,94 +118,3 @@ def _check_references(part: Any, resolver: Any, specification: Any) -> None:
                 ) from None
     for item in part.values() if isinstance(part, dict) else part if isinstance(part, list) else ():
         _check_references(item, resolver, specification)
-
-
-def fields(names: Sequence[str] | None, cases: Sequence[Case]) -> Rule:
-    """Each field of a JSON answer is the expected one; the score itself is the share that is.
-
-    Strings are compared ignoring case and surrounding white space, numbers by value; a field that
-    is expected to be null can also be left out. A field without an expectation in a case is not
-    counted there. The expected answer can be the text of a JSON object (from CSV).
-
-    Raises:
-        PexError: a case does not expect an object, or a field is not expected by any case or cannot
-            name a score.
-    """
-    _check_fields(names, cases)
-
-    def rule(answer: Answer, case: Case, expected: Any) -> dict[str, Score]:
-        expected = _object(expected)
-        if expected is None:
-            raise TypeError("the expected answer must be an object with fields")
-        read = read_json(answer.output or "")
-        data, cut = read.value, is_cut_off(answer)
-        scores = {}
-        for name in names or expected:
-            if name not in expected:
-                scores[name] = Score(None, reason=NOT_EXPECTED)
-            elif cut:
-                scores[name] = Score(False, reason=CUT_OFF)
-            elif isinstance(data, dict):
-                scores[name] = _field(data.get(name), expected[name])
-            else:
-                what = "not valid JSON" if isinstance(data, NoJson) else "no JSON object"
-                scores[name] = Score(False, reason=what)
-        counted = [bool(score.value) for score in scores.values() if score.value is not None]
-        if not counted:
-            return {"": Score(None, reason=NOT_EXPECTED), **scores}
-        right, many = sum(counted), "field" if len(counted) == 1 else "fields"
-        said = [f"{right} of {len(counted)} {many}", *read.notes]
-        if cut or isinstance(data, NoJson):
-            said = [CUT_OFF] if cut else [f"not valid JSON: {data.reason}"]
-        share = Score(right / len(counted), reason=shorten("; ".join(said)))
-        return {"": share, **scores}
-
-    return needs_expected(rule)
-
-
-def _check_fields(names: Sequence[str] | None, cases: Sequence[Case]) -> None:
-    known: dict[str, None] = {}
-    for case in cases:
-        if case.expected is None:
-            continue
-        expected = _object(case.expected)
-        if expected is None:
-            raise PexError(
-                f"case '{case.id}' expects '{shorten(value_text(case.expected))}', which is not an "
-                "object with fields"
-            )
-        known |= dict.fromkeys(expected)
-    for name in names or known:
-        if name not in known:
-            raise PexError(f"no case expects the field '{name}'", hint=nearest(name, known))
-        check_name(name, "field")
-
-
-def _object(expected: Any) -> dict[str, Any] | None:
-    data = parse_json(expected) if isinstance(expected, str) else expected
-    return data if isinstance(data, dict) else None
-
-
-def _field(given: Any, wanted: Any) -> Score:
-    if _same(given, wanted):
-        return Score(True)
-    shown = (shorten(json.dumps(value, ensure_ascii=False)) for value in (given, wanted))
-    return Score(False, reason=" instead of ".join(shown))
-
-
-def _same(given: Any, wanted: Any) -> bool:
-    if isinstance(given, str) and isinstance(wanted, str):
-        # As strings, even if they are digits: order number 0042 is not 42.
-        return " ".join(fold(given).split()) == " ".join(fold(wanted).split())
-    if isinstance(given, list) and isinstance(wanted, list):
-        return len(given) == len(wanted) and all(map(_same, given, wanted))
-    if isinstance(given, dict) and isinstance(wanted, dict):
-        return given.keys() == wanted.keys() and all(_same(given[k], wanted[k]) for k in wanted)
-    if isinstance(given, bool) or isinstance(wanted, bool) or given is None or wanted is None:
-        return given is wanted
-    if isinstance(given, dict | list) or isinstance(wanted, dict | list):
-        return False
-    try:  # decimals, not floats: two numbers of 20 digits can differ in the last
-        return Decimal(str(given).strip()) == Decimal(str(wanted).strip())
-    except InvalidOperation:
-        return False
