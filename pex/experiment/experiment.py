@@ -41,6 +41,7 @@ from pex.run.request import check_variables
 from pex.score.base import Scorer
 from pex.score.build import build, parted
 from pex.score.judge.judge import Judge
+from pex.score.tool_names import check_tool_names
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -249,6 +250,7 @@ class Experiment:
         self._base = base
         self._built = build(scorers, cases, base)
         self._criteria(strict=strict)
+        check_tool_names(self._built, [variant.prompt for variant in variants])
         check_judges(parted(self._built)[1], variants, 1, self.folder)
         self._gate = self._resolved_gate()
 

@@ -49,10 +49,12 @@ def identities_of(spec: MonitorSpec, folder: Path) -> dict[str, str]:
 def _judge_of(item: Any, folder: Path) -> Judge | None:
     if isinstance(item, Judge):
         return item
-    if isinstance(item, Mapping) and item.get("kind") == "judge":
-        options = validate(JudgeKind, dict(item), f"scorer '{item.get('name') or 'judge'}'")
-        return options.judge(folder)
-    return None
+    named: Any = {"kind": item} if isinstance(item, str) else item
+    kind = KINDS.get(str(named.get("kind"))) if isinstance(named, Mapping) else None
+    if kind is None or not issubclass(kind, JudgeKind):
+        return None
+    options = validate(kind, dict(named), f"scorer '{named.get('name') or named['kind']}'")
+    return options.judge(folder)
 
 
 def needs_expected(item: Any, folder: Path) -> bool:

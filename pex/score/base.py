@@ -62,6 +62,11 @@ class RuleScorer:
         self.name = check_name(name, "score name")
         self._rule = rule
 
+    @property
+    def rule(self) -> Rule:
+        """The rule itself."""
+        return self._rule
+
     def __call__(
         self, answer: Answer, case: Case, prompt: Messages | None = None
     ) -> dict[str, Score]:

@@ -15,9 +15,15 @@ from pex.score.base import LateScorer, Rule, RuleScorer, Scorer, check_expected
 from pex.score.field_rules import FieldRule
 from pex.score.function import callable_name, callable_rule, parts_of
 from pex.score.judge.judge import Judge
-from pex.score.kinds import KINDS, FunctionKind, JudgeKind
+from pex.score.kinds import KINDS, JudgeKind
+from pex.score.world import world_rule
 
 T = TypeVar("T")
+_OF_FUNCTION: dict[str, Callable[[Any, Sequence[Case]], Rule]] = {
+    "function": callable_rule,
+    "state": world_rule,
+}
+"""The kinds that take a function, and how it is called."""
 
 
 def build(
@@ -172,13 +178,15 @@ def _build_kind(item: dict[str, Any], cases: list[Case], base: Path) -> Scorer |
         )
     if not isinstance(kind, str) or kind not in KINDS:
         raise PexError(f"there is no scorer of kind '{kind}'", hint=nearest(str(kind), KINDS))
-    function = item.get("function") if kind == "function" else None
+    function = item.get("function") if kind in _OF_FUNCTION else None
     if callable(function):
         # Not a reference that is looked up later: the function itself, with options.
         item = {**item, "function": callable_name(function)}
-        found = validate(FunctionKind, item, f"scorer '{item.get('name') or item['function']}'")
-        name = found.function if found.name is None else found.name
-        return _build_rule(check_name(name, "score name"), lambda: callable_rule(function, cases))
+        given = validate(KINDS[kind], item, f"scorer '{item.get('name') or item['function']}'")
+        own = item["function"] if kind == "function" else given.default_name()
+        name = own if given.name is None else given.name
+        rule = _OF_FUNCTION[kind]
+        return _build_rule(check_name(name, "score name"), lambda: rule(function, cases))
     options = validate(KINDS[kind], item, f"scorer '{item.get('name') or kind}'")
     if isinstance(options, JudgeKind):
         return _build_one(options.judge(base), cases, base)
@@ -186,8 +194,9 @@ def _build_kind(item: dict[str, Any], cases: list[Case], base: Path) -> Scorer |
     check_name(name, "score name")
     if options.needs_expected():
         check_expected(cases, name)
-    if isinstance(options, FunctionKind):
-        _told(name, lambda: parts_of(options.function))
+    reference = options.imports()
+    if reference is not None:
+        _told(name, lambda: parts_of(reference))
         return LateScorer(name, lambda: _build_rule(name, lambda: options.rule(cases, base)))
     return _build_rule(name, lambda: options.rule(cases, base))
 

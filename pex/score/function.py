@@ -100,21 +100,31 @@ def _module(name: str) -> ModuleType:
     return importlib.import_module(name)
 
 
-def function_rule(function: Callable[..., Any], cases: Sequence[Case]) -> Rule:
+def function_rule(
+    function: Callable[..., Any],
+    cases: Sequence[Case],
+    world_of: Callable[[Answer, Case], Any] | None = None,
+) -> Rule:
     """A rule that calls `function(output, expected=…, **case)` with the keywords it declares.
 
     In addition to the case's inputs there are `expected`, `case_id`, `group`, `tags` and `answer`
     (a `pex.core.call.Answer`: tokens, latency, finish reason). The function gets copies: changing
     them does not change any result.
 
+    Args:
+        function: the function.
+        cases: the cases to score.
+        world_of: returns the made world after a path: the function then gets it first, and the
+            output as `output`.
+
     Raises:
         PexError: the function does not accept the output, is asynchronous, or has a parameter
             without a default that neither pex nor any case provides.
     """
-    parameters = _parameters(function)
+    parameters = _parameters(function, "output" if world_of is None else "world")
     takes_all = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters)
     named = [p for p in parameters[1:] if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
-    known = {*_ABOUT, *known_variables(cases)}
+    known = {*_ABOUT, *known_variables(cases), *(() if world_of is None else ("output",))}
     for parameter in named:
         if parameter.default is parameter.empty and parameter.name not in known:
             hint = nearest(parameter.name, sorted(known))
@@ -126,15 +136,17 @@ def function_rule(function: Callable[..., Any], cases: Sequence[Case]) -> Rule:
         given: dict[str, Any] = dict(case.inputs if takes_all else case.values)
         given |= {"expected": case.expected, "case_id": case.id, "group": case.group}
         given |= {"tags": list(case.tags), "answer": answer}
+        if world_of is not None:
+            given["output"] = answer.output
         if not takes_all:
             given = {key: value for key, value in given.items() if key in names}
         given.pop(parameters[0].name, None)  # an input column may have the name of the output
-        return function(answer.output, **given)
+        return function(answer.output if world_of is None else world_of(answer, case), **given)
 
     return rule
 
 
-def _parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:
+def _parameters(function: Callable[..., Any], first_is: str) -> list[inspect.Parameter]:
     call = type(function).__call__  # for a callable object
     if inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(call):
         raise PexError("it is asynchronous", hint="write it with 'def', without 'async'")
@@ -152,13 +164,13 @@ def _parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:
     )
     if not parameters or parameters[0].kind not in first:
         raise PexError(
-            "its first parameter must be the output",
-            hint="def polite(output, expected=None): return …",
+            f"its first parameter must be the {first_is}",
+            hint=f"def polite({first_is}, expected=None): return …",
         )
     for parameter in parameters[1:]:
         if parameter.kind is parameter.POSITIONAL_ONLY and parameter.default is parameter.empty:
             raise PexError(
                 f"'{parameter.name}' cannot be given by its name",
-                hint="only the output can come before '/'",
+                hint=f"only the {first_is} can come before '/'",
             )
     return parameters

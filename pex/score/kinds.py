@@ -26,7 +26,11 @@ from pex.score import (
 )  # fmt: skip
 from pex.score.base import Rule
 from pex.score.function import callable_rule, import_callable
+from pex.score.judge.goal import goal_rubric
 from pex.score.judge.judge import Judge
+from pex.score.tool_path import COLUMN, ToolCallOptions, ToolCalls
+from pex.score.tool_path_steps import ForbiddenTools, Steps
+from pex.score.world import EXPECTED, State, world_rule
 
 
 def _as_label(value: Any) -> Any:
@@ -69,6 +73,10 @@ class Kind(Strict):
     def gives_numbers(self) -> bool:
         """Whether the score is a number, neither a yes or no nor a share of them."""
         return False
+
+    def imports(self) -> str | None:
+        """The `module:function` that it needs, which is imported only when an experiment runs."""
+        return None
 
 
 class _Exact(Kind):
@@ -280,6 +288,10 @@ class FunctionKind(Kind):
         """Unknown for a function, therefore False."""
         return False
 
+    def imports(self) -> str | None:
+        """The function itself."""
+        return self.function
+
 
 class JudgeKind(Kind):
     """A model that scores; it makes a judge instead of a rule."""
@@ -304,6 +316,97 @@ class JudgeKind(Kind):
         )
 
 
+class GoalKind(JudgeKind):
+    """`goal`: a judge that sees the whole path; it has a rubric of its own."""
+
+    prompt: str | None = None  # type: ignore[assignment]
+    goal: str = "goal"
+
+    def judge(self, base: Path) -> Judge:
+        """The judge; without a prompt, with the rubric of `goal`."""
+        name = self.name or self.kind
+        return Judge(
+            goal_rubric(self.goal, name) if self.prompt is None else base / self.prompt,
+            self.model,
+            name,
+            self.params,
+            baseline=self.baseline,
+            scale=self.scale,
+            checks=self.checks,
+        )
+
+
+class _OfPath(Kind):
+    """A check of a path: what it needs is in columns of their own, or in its options."""
+
+    def needs_expected(self) -> bool:
+        return False
+
+
+class _ToolCalls(_OfPath):
+    order: str = "exact"
+    arguments: str = "exact"
+    rules: dict[str, Any] = Field(default_factory=dict)
+    column: str = COLUMN
+    calls: list[Any] | None = None
+
+    def rule(self, cases: Sequence[Case], base: Path) -> Rule:
+        how = (self.order, self.arguments, self.rules, self.column, self.calls)
+        return ToolCalls(ToolCallOptions(*how), cases)
+
+
+class _Steps(_OfPath):
+    # Strict: `max: true` is a mistake, not the number 1.
+    max: int | None = Field(default=None, ge=0, strict=True)
+    max_calls: int | None = Field(default=None, ge=0, strict=True)
+    max_failed: int | None = Field(default=None, ge=0, strict=True)
+    max_repeated: int | None = Field(default=None, ge=0, strict=True)
+    max_wasted: int | None = Field(default=None, ge=0, strict=True)
+
+    def limits(self) -> dict[str, int]:
+        """The limits that are given, by what they limit."""
+        given = {
+            "steps": self.max,
+            "calls": self.max_calls,
+            "failed": self.max_failed,
+            "repeated": self.max_repeated,
+            "wasted": self.max_wasted,
+        }
+        return {name: most for name, most in given.items() if most is not None}
+
+    def rule(self, cases: Sequence[Case], base: Path) -> Rule:
+        return Steps(self.limits())
+
+    def gives_numbers(self) -> bool:
+        return not self.limits()
+
+
+class _ForbiddenTools(_OfPath):
+    tools: Annotated[list[str], BeforeValidator(_as_list)] = Field(default_factory=list)
+
+    def rule(self, cases: Sequence[Case], base: Path) -> Rule:
+        return ForbiddenTools(self.tools, cases)
+
+
+class StateKind(_OfPath):
+    """`state`: the made world after a path, by a function or as the case expects it."""
+
+    function: str | None = None
+    rules: dict[str, Any] = Field(default_factory=dict)
+    rest: str = "unchanged"
+    column: str = EXPECTED
+
+    def rule(self, cases: Sequence[Case], base: Path) -> Rule:
+        """Import the function, or compare with the expected world."""
+        if self.function is not None:
+            return world_rule(import_callable(self.function), cases)
+        return State(self.rules, self.rest, self.column, cases)
+
+    def imports(self) -> str | None:
+        """The function, if it has one."""
+        return self.function
+
+
 KINDS: dict[str, type[Kind]] = {
     "exact": _Exact,
     "contains": _Contains,
@@ -324,4 +427,9 @@ KINDS: dict[str, type[Kind]] = {
     "unsafe_markup": _OfOutput,
     "function": FunctionKind,
     "judge": JudgeKind,
+    "tool_calls": _ToolCalls,
+    "steps": _Steps,
+    "forbidden_tools": _ForbiddenTools,
+    "state": StateKind,
+    "goal": GoalKind,
 }

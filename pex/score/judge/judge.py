@@ -13,6 +13,7 @@ from pex.core.canonical_json import digest
 from pex.core.cases import Case, known_variables
 from pex.core.errors import PexError, nearest
 from pex.core.names import check_name
+from pex.core.paths import path_text
 from pex.core.prompt import Prompt
 from pex.core.safe_text import clean
 from pex.core.score import WORDS
@@ -50,7 +51,8 @@ class Judge:
 
     Its prompt is the rubric. It sees the case's inputs and `expected`, `case_id`, `group`, `tags`;
     a pointwise judge sees the answer as `output`, a pairwise one sees two answers as `first` and
-    `second`, and is called twice, with the two swapped. It answers by a JSON Schema; an answer
+    `second`, and is called twice, with the two swapped. The whole path with its tool calls is
+    `tool_path`, or `first_path` and `second_path`. It answers by a JSON Schema; an answer
     without a clear verdict is an error and never a 0.
 
     Args:
@@ -177,7 +179,7 @@ class Judge:
                 hint="the scorer 'canary' finds one in their answers, without a model",
             )
         columns = list(known_variables(cases))
-        known = [*columns, *_OF_CASE, *self._shown()]
+        known = [*columns, *_OF_CASE, *self._shown(), *self._paths()]
         for name in self.prompt.variables:
             if name not in known and name not in self.prompt.defaults:
                 raise PexError(
@@ -196,6 +198,9 @@ class Judge:
         values = dict(case.values)
         values |= {"case_id": case.id, "group": case.group, "tags": list(case.tags)}
         values |= dict(zip(self._shown(), map(_text, answers), strict=True))
+        for name, answer in zip(self._paths(), answers, strict=True):
+            if name in self.prompt.variables:
+                values[name] = path_text(answer)
         values.pop("expected", None)
         if case.expected is not None or "expected" not in self.prompt.defaults:
             values["expected"] = case.expected
@@ -291,12 +296,17 @@ class Judge:
         """The names of the answers in the prompt."""
         return ("first", "second") if self.pairwise else ("output",)
 
+    def _paths(self) -> tuple[str, ...]:
+        """The names of the paths in the prompt, in the order of the answers."""
+        return ("first_path", "second_path") if self.pairwise else ("tool_path",)
+
     @property
     def _shows_expected(self) -> bool:
         return "expected" in self.prompt.variables and "expected" not in self.prompt.defaults
 
     def _check_shown(self, where: str) -> None:
-        missing = [name for name in self._shown() if name not in self.prompt.variables]
+        shown = zip(self._shown(), self._paths(), strict=True)
+        missing = [pair[0] for pair in shown if not {*pair} & {*self.prompt.variables}]
         if missing:
             other = "output" in self.prompt.variables
             raise PexError(
