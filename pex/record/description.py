@@ -11,6 +11,7 @@ from pex.core.safe_text import from_markdown, in_markdown
 from pex.core.values import missing
 from pex.record.metrics import rows_of
 from pex.record.run_title import format_mean
+from pex.score.pass_k import pass_k_scores
 from pex.score.unusual_answers import UNUSUAL, columns
 
 if TYPE_CHECKING:
@@ -100,8 +101,9 @@ def _one(row: Mapping[str, Any]) -> str:
 
 def _scores(summary: pd.DataFrame, binary: Collection[str]) -> list[str]:
     names = [column[6:-2] for column in summary.columns if column.endswith(".n")]
-    odd = columns(summary)
-    head = ["variant", *map(_cell, names), "errors", *(UNUSUAL[name] for name in odd)]
+    odd, passes = columns(summary), pass_k_scores(summary)
+    repeated = [_cell(f"{name} pass^{k}") for name, k in passes.items()]
+    head = ["variant", *map(_cell, names), *repeated, "errors", *(UNUSUAL[name] for name in odd)]
     lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
     for row in summary.to_dict("records"):
         cells = []
@@ -109,6 +111,9 @@ def _scores(summary: pd.DataFrame, binary: Collection[str]) -> list[str]:
             yes_no, mean = name in binary, row[f"score.{name}"]
             ends = _ends(row[f"score.{name}.lo"], row[f"score.{name}.hi"], yes_no)
             cells.append(f"{format_mean(mean, yes_no)}{ends}")
+        for name in passes:
+            value, low, high = (row[f"score.{name}.pass_k{end}"] for end in ("", ".lo", ".hi"))
+            cells.append(f"{format_mean(value, True)}{_ends(low, high, True)}")
         cells += [str(row[name]) for name in ("errors", *odd)]
         lines.append(f"| {_cell(row['variant'])} | {' | '.join(cells)} |")
     return lines

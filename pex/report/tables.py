@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from pex.report.terminal import text_table
 from pex.report.theme import style
+from pex.score.pass_k import pass_k_scores
 from pex.score.unusual_answers import UNUSUAL, columns
 
 if TYPE_CHECKING:
@@ -105,12 +106,24 @@ def reachable(table: str, name: str) -> str:
     return str(table).replace(box, f'{box} tabindex="0" role="group" aria-label="{escape(name)}"')
 
 
+def _pass_k(record: Mapping[Any, Any], name: str) -> str:
+    """pass^k of a variant with its interval; how many cases it is about, if not all."""
+    value, low, high, cases = (
+        record[f"score.{name}.pass_k{end}"] for end in ("", ".lo", ".hi", ".cases")
+    )
+    if value != value or cases == 0:  # missing: no case has enough answers
+        return "–"
+    note = f" (of {int(cases):,})" if cases < record[f"score.{name}.n"] else ""
+    return f"{format_score(value, True)} {format_interval(low, high, True)}{note}"
+
+
 def _rows(summary: pd.DataFrame, yes_no: Collection[str]) -> tuple[list[str], list[list[str]]]:
     """Head and cells of the summary as plain text; scores as two cells, value and interval."""
-    names = summary_scores(summary)
+    names, passes = summary_scores(summary), pass_k_scores(summary)
     odd = columns(summary)
     counted = _token_columns(summary)
-    head = ["variant", *names, "errors", *(UNUSUAL[name] for name in odd), *counted.values(),
+    head = ["variant", *names, *(f"{name} pass^{k}" for name, k in passes.items()),
+            "errors", *(UNUSUAL[name] for name in odd), *counted.values(),
             "cost", "latency"]  # fmt: skip
     rows = []
     for record in summary.to_dict("records"):
@@ -124,6 +137,7 @@ def _rows(summary: pd.DataFrame, yes_no: Collection[str]) -> tuple[list[str], li
             failed = record[f"score.{name}.errors"]
             note = f" ({failed} not scored)" if failed else ""
             cells.append(f"{value} {interval}{note}".strip())
+        cells += [_pass_k(record, name) for name in passes]
         cells += [str(record["errors"]), *(str(record[name]) for name in odd)]
         cells += [_tokens(record, name) for name in counted]
         cells.append(format_usd(record["cost_usd"]))
@@ -162,7 +176,9 @@ def summary_table(
 ) -> str:
     """The summary as an HTML table, without its style; `titles` are scores in words."""
     names = summary_scores(summary)
-    titles = titles or {}
+    titles = dict(titles or {})
+    passes = pass_k_scores(summary)
+    titles |= {f"{n} pass^{k}": f"{titles.get(n, n)} pass^{k}" for n, k in passes.items()}
     best = {
         name: summary[f"score.{name}"].max()
         for name in names
@@ -195,6 +211,8 @@ def summary_table(
         note += " From and written to the provider's cache: share of the prompt tokens."
     if "reasoning_tokens" in counted:
         note += " Reasoning: share of the generated tokens, included in the cost."
+    if passes:
+        note += " pass^k: the chance that all k repeats of a case pass."
     if best:
         note += " ▲ highest value; the difference can be chance."
     out.append(f"<caption>{note}</caption></table></div>")

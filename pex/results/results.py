@@ -13,6 +13,7 @@ from pex.core.remarks import of_run
 from pex.core.safe_text import clean
 from pex.project.settings import load_settings
 from pex.score.frame import failed_rows, percentages, score_names, summarise, yes_no
+from pex.score.pass_k import pass_k_table
 from pex.score.unusual_answers import UNUSUAL, columns
 
 if TYPE_CHECKING:
@@ -97,13 +98,37 @@ class Results:
         """One row per variant: counts, each score with its interval, cost, latency, tokens.
 
         `score.<name>` is the mean over the cases, `.lo` and `.hi` the ends of its 95 % interval,
-        `.n` the number of cases, `.errors` the number of failures of the scorer itself. `cut_off`,
+        `.n` the number of cases, `.errors` the number of failures of the scorer itself. With
+        repeats, a yes/no score has `.pass_k`, `.pass_k.lo` and `.pass_k.hi`: the chance that all
+        `.pass_k.k` repeats pass, on the `.pass_k.cases` cases that have as many. `cut_off`,
         `empty` and `filtered` count answers that arrived but are incomplete or empty. Cost is the
         total in USD, latency the median in seconds.
         """
         if self._summary is None:
             self._summary = summarise(self.frame)
         return self._summary.copy()
+
+    def pass_k(self, score: str | None = None) -> pd.DataFrame:
+        """pass^k of a yes/no score: the chance that k of k repeats of a case all pass.
+
+        Args:
+            score: the score; None: the first one that is yes or no.
+
+        Returns:
+            One row per variant and k, from 1 (the mean) to the number of repeats: `value`, the ends
+            `lo` and `hi` of its 95 % interval, and `cases`, how many have k scored answers.
+
+        Raises:
+            PexError: there is no such score, or it is not yes or no.
+        """
+        known = yes_no(self.frame)
+        ordered = [name for name in score_names(self.frame) if name in known]
+        if score is None and ordered:
+            score = ordered[0]
+        if score not in known:
+            what = "there is no yes/no score" if score is None else f"'{score}' is not yes or no"
+            raise PexError(what, hint=nearest(str(score), ordered) if ordered else None)
+        return pass_k_table(self.frame, score)
 
     def __repr__(self) -> str:
         from pex.report.tables import summary_text

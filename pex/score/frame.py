@@ -16,6 +16,7 @@ from pex.core.provenance import ACCEPTED, GENERATED, STATE
 from pex.core.score import Score
 from pex.core.values import to_json_value
 from pex.core.variant import Variant
+from pex.score.pass_k import pass_k_columns
 from pex.score.unusual_answers import unusual
 from pex.stats import intervals
 
@@ -353,11 +354,12 @@ def summarise(frame: pd.DataFrame) -> pd.DataFrame:
 
     Repeats are averaged within their case first, so a case run twice does not count as two
     cases. Yes/no scores and shares of them have Wilson's interval, which stays between 0 and 1,
-    others Student's t; a score of fewer than two cases has none.
+    others Student's t; a score of fewer than two cases has none. If there are repeats, yes/no
+    scores also have `score.<name>.pass_k`, the chance that all repeats of a case pass.
     """
     import pandas as pd
 
-    binary = percentages(frame)
+    binary, passes = percentages(frame), yes_no(frame)
     records = []
     for variant, rows in frame.groupby("variant", sort=False):
         record: dict[str, Any] = {
@@ -370,6 +372,8 @@ def summarise(frame: pd.DataFrame) -> pd.DataFrame:
         }
         for name in score_names(frame):
             record |= _summarise_score(rows, name, name in binary)
+            if name in passes:
+                record |= pass_k_columns(rows, name)
         answered = rows[rows["error"].isna()]
         cost = answered["cost_usd"]
         record["cost_usd"] = math.nan if cost.isna().any() else float(cost.sum())
