@@ -15,7 +15,7 @@ from pex.core.call import Answer
 from pex.core.cases import Case, known_variables
 from pex.core.errors import PexError, nearest
 from pex.core.project import find_project
-from pex.score import origin
+from pex.project import origin
 from pex.score.base import Rule
 from pex.score.mlflow_adapter import is_mlflow_scorer, mlflow_rule
 

@@ -69,7 +69,7 @@ def origin(function: Any) -> str | None:
         >>> origin(functools.partial(shutil.os.system, "ls")) in ("posix", "nt")
         True
         >>> origin(is_standard)
-        'pex.score.origin'
+        'pex.project.origin'
     """
     module = None
     for _ in range(_DEEPEST):
