@@ -28,6 +28,7 @@ Each room (a package in this folder) is a subject, and imports only rooms furthe
     record          runs, traces, tables and data sets in MLflow
     library         pex.library: prompts in files and in MLflow's registry
     compare         frames in, verdicts out
+    tools           what runs when a model calls a tool
     score           scorers and judges
     tracking        which MLflow store is used
     run             how calls are made: endpoints, limits, budget, prices, journal

@@ -70,6 +70,14 @@ def run(
             "same command fetches the answers.",
         ),
     ] = False,
+    allow_effects: Annotated[
+        bool,
+        typer.Option(
+            "--allow-effects",
+            help="Also run tools marked `effects: true`; otherwise the model is told that they "
+            "did not run.",
+        ),
+    ] = False,
     warm_up: Annotated[
         bool | None,
         typer.Option(
@@ -117,6 +125,7 @@ def run(
             repeats=repeats,
             journal=journal,
             provider_batch=provider_batch,
+            allow_effects=allow_effects,
         )
         if as_json:
             console.document(dataclasses.asdict(preview))
@@ -132,6 +141,7 @@ def run(
         "max_in_flight": max_in_flight,
         "journal": journal,
         "provider_batch": provider_batch,
+        "allow_effects": allow_effects,
         "warm_up": warm_up,
         "record": not no_record,
     }

@@ -20,6 +20,18 @@ _LATEST = 9e9
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class ToolLoop:
+    """The tools that run between a model's steps, as far as the answer depends on them.
+
+    `digest` changes with every implementation and with what the case gives them; an answer takes
+    `max_steps` requests at most.
+    """
+
+    digest: str
+    max_steps: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Request:
     """A request to a model: one variant, one case, one repeat.
 
@@ -40,6 +52,8 @@ class Request:
     """The API that serves it: "chat", or "responses" for OpenAI's Responses API."""
     marked: list[dict[str, Any]] | None = dataclasses.field(default=None, repr=False)
     """The messages with marks where only the sent request has words; None if it has none."""
+    loop: ToolLoop | None = None
+    """The tools that run; None if the calls of tools are the answer."""
 
     @property
     def place(self) -> tuple[str, str, int]:
@@ -74,7 +88,7 @@ class Answer:
     tool_calls: list[dict[str, Any]] | None = None
     logprobs: list[dict[str, Any]] | None = None
     conversation: list[dict[str, Any]] | None = None
-    """If a case has several turns: every message after the first request, including answers."""
+    """If there are turns or tools that run: every message after the first request, with answers."""
     reasoning: str | None = None
     """The model's reasoning before its answer, kept separate from the output."""
     remarks: list[str] = dataclasses.field(default_factory=list)
@@ -85,6 +99,10 @@ class Answer:
     """The forms in which it has the request's canary, such as "plain"; None if there was none."""
     response_id: str | None = None
     """The id under which the endpoint stores it, if the next turn can continue from there."""
+    steps: list[dict[str, Any]] | None = None
+    """If tools run: each request of the path, with what it took and the tools that ran after it."""
+    world: dict[str, Any] | None = None
+    """The case's made world after the path, if its tools have one."""
 
 
 def answer_from(fields: Mapping[str, Any]) -> Answer:
@@ -189,8 +207,8 @@ _TEXTS = ("output", "error", "error_kind", "finish_reason", "resolved_model", "r
 _NUMBERS = ("latency_s", "ttft_s", "cost_usd")
 _COUNTS = ("prompt_tokens", "completion_tokens", "reasoning_tokens", "cached_tokens",
            "cache_write_tokens")  # fmt: skip
-_OBJECTS = ("tool_calls", "logprobs", "conversation")
-_MAY_BE_NONE = frozenset((*_TEXTS, *_NUMBERS, *_COUNTS, *_OBJECTS, "canary"))
+_OBJECTS = ("tool_calls", "logprobs", "conversation", "steps")
+_MAY_BE_NONE = frozenset((*_TEXTS, *_NUMBERS, *_COUNTS, *_OBJECTS, "canary", "world"))
 _READ: dict[str, Callable[[Any], Any]] = {
     **dict.fromkeys(_TEXTS, read_text),
     **dict.fromkeys(_NUMBERS, _read_number),
@@ -201,6 +219,7 @@ _READ: dict[str, Callable[[Any], Any]] = {
     "attempts": lambda value: read_count(value) or 1,
     "remarks": _read_words,
     "canary": lambda value: None if value is None else _read_words(value),
+    "world": lambda value: sanitized_json(value) if isinstance(value, dict) else None,
 }
 _TYPES: dict[str, type] = {
     **dict.fromkeys(_TEXTS, str),
@@ -208,15 +227,16 @@ _TYPES: dict[str, type] = {
     **dict.fromkeys((*_COUNTS, "attempts"), int),
     **dict.fromkeys((*_OBJECTS, "remarks", "canary"), list),
     "from_journal": bool,
+    "world": dict,
 }
 _MOST = {**dict.fromkeys(_NUMBERS, _LARGEST), "started_at": _LATEST}
 
 
-def _fits(values: list[Any], name: str) -> bool:
-    """Whether a list needs no change."""
+def _fits(values: Any, name: str) -> bool:
+    """Whether a list or a world needs no change."""
     if name in ("remarks", "canary"):
         return all(isinstance(word, str) and replace_surrogates(word) is word for word in values)
-    if not all(isinstance(item, dict) for item in values):
+    if name != "world" and not all(isinstance(item, dict) for item in values):
         return False
     try:
         # Infinite numbers are written as null: the whole value is searched only if there is a null.

@@ -17,6 +17,7 @@ _SAID = {
     EXAMPLE: "left out of the scores: the prompt shows the case as an example",
     "cut_off": "cut off (max_tokens)",
     "filtered": "filtered by the provider",
+    "max_steps": "stopped before the last answer: max_steps requests were made",
     "read_leniently": "not valid JSON, and read as far as possible",
 }
 _PART = {

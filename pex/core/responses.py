@@ -22,7 +22,7 @@ def responses_body(body: Mapping[str, Any], previous: str | None = None) -> dict
 
     Args:
         body: the JSON body of a chat completion.
-        previous: the response that the endpoint continues from; then only the last message is
+        previous: the response that the endpoint continues from; then only what came after it is
             sent, and the instructions, which it does not keep.
 
     Example:
@@ -37,7 +37,7 @@ def responses_body(body: Mapping[str, Any], previous: str | None = None) -> dict
     if instructions is not None:
         made["instructions"] = instructions
     if previous is not None:
-        messages, made["previous_response_id"] = messages[-1:], previous
+        messages, made["previous_response_id"] = _after_answer(messages), previous
     made["input"] = [item for message in messages for item in _items(message)]
     rest.pop("stream_options", None)  # it requests the usage, which this API always sends
     limits = [rest.pop(name) for name in _LIMITS if name in rest]
@@ -63,6 +63,12 @@ def _instructions(messages: Sequence[Mapping[str, Any]]) -> tuple[str | None, Se
     if first.get("role") in ("system", "developer") and isinstance(first.get("content"), str):
         return first["content"], messages[1:]
     return None, messages
+
+
+def _after_answer(messages: Sequence[Any]) -> Sequence[Any]:
+    """The messages after the model's last: the user's next turn, or what its tools replied."""
+    own = [at for at, message in enumerate(messages) if message.get("role") == "assistant"]
+    return messages[own[-1] + 1 :] if own and own[-1] + 1 < len(messages) else messages[-1:]
 
 
 def _items(message: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -99,7 +99,7 @@ class Execution:
             self._runner = ProviderBatchRunner(asked, context)
         else:
             find = functools.partial(job.journal.find_one, run=run)
-            self._runner = Runner(asked, context, find, job.stream, job.warm_up)
+            self._runner = Runner(asked, context, find, job.stream, job.warm_up, job.toolbox)
         self._judge_run: JudgeRun | None = None
         if job.panel is not None:
             self._judge_run = JudgeRun(
@@ -291,6 +291,8 @@ class Execution:
         finally:
             self._emit(Done(status, time.time() - self._begun_at))
             gc.unfreeze()
+            if self._job.toolbox is not None:
+                self._job.toolbox.close()
             self._job.journal.close()
             self._feeds.drain(DRAIN_S)
             self._ended.set_result(None)

@@ -6,7 +6,7 @@ import copy
 import functools
 import itertools
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -42,6 +42,8 @@ from pex.score.base import Scorer
 from pex.score.build import build, parted
 from pex.score.judge.judge import Judge
 from pex.score.tool_names import check_tool_names
+from pex.tools.spec import named_tools, written
+from pex.tools.toolbox import MAX_STEPS, Toolbox
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -79,6 +81,10 @@ class Experiment:
         requirements: what must hold, as dicts with `id`, `text`, optionally `source` (who asked),
             `priority` and `at_least`; a scorer names those that it checks: `checks=["R3"]`. Those
             of the prompts' metadata are added.
+        tools: what runs when a model calls a tool, by the tool's name: a function,
+            `"module:function"`, or a dict with `kind` (`function`, `recorded`, `made`, `mcp`); or a
+            list of functions. Without any, the calls of tools are the answer.
+        max_steps: the requests that one answer may take if tools run.
         splits: the shares of the cases that `pex.improve` learns from, chooses by and confirms
             with: `{"train": 0.5, "select": 0.25, "confirm": 0.25}` unless given.
 
@@ -121,6 +127,8 @@ class Experiment:
         gate: Mapping[str, Any] | None = None,
         requirements: Iterable[Mapping[str, Any]] = (),
         splits: Mapping[str, float] | None = None,
+        tools: Mapping[str, Any] | Sequence[Callable[..., Any]] | None = None,
+        max_steps: int = MAX_STEPS,
     ) -> None:
         table, path, columns = self._table_of(cases, columns)
         self._spec = validate(
@@ -138,10 +146,12 @@ class Experiment:
                 "gate": dict(gate) if gate else None,
                 "requirements": list(requirements),
                 "splits": dict(splits) if splits else None,
+                "max_steps": max_steps,
             },
             f"experiment '{name}'",
         )
         self._cases_path = path.resolve() if path is not None else None
+        self._tools = named_tools(tools)
         items = [scorers] if isinstance(scorers, str | Mapping | Judge) else list(scorers)
         self._setup(list(variants), table, items, None)
         if table.columns:  # not for cases that were read before
@@ -192,6 +202,7 @@ class Experiment:
         self._spec = spec.model_copy(update={"cases": chosen})
         strict = not replaced.keys() & {"prompts", "variants"}
         self._place = path.name
+        self._tools = dict(spec.tools)
         self._setup(variants, table, list(spec.scorers), path.parent, strict=strict)
         tell(table)
         self.path = path
@@ -237,6 +248,8 @@ class Experiment:
                 )
         check_distinct(variants)
         check_variables(variants, cases)
+        self._base = base
+        self._toolbox(False).check(variants)
         self.variants = variants
         self.cases = cases
         self.data = table
@@ -247,7 +260,6 @@ class Experiment:
         self.used = next(_uses)
         """Grows with each use of any experiment: the one used last has the largest value."""
         self._scorers = scorers
-        self._base = base
         self._built = build(scorers, cases, base)
         self._criteria(strict=strict)
         check_tool_names(self._built, [variant.prompt for variant in variants])
@@ -323,6 +335,8 @@ class Experiment:
                 By default "fresh" within a batch, else "reuse".
             stream: stream the answers, so they are shown as they grow and `ttft_s` is
                 known.
+            allow_effects: which tools marked `effects: true` may run: True for all, or their names.
+                Otherwise the model is told that they did not run.
             provider_batch: send all requests as one file through the provider's Batch API, at half
                 the price, and wait (up to a day); the same call continues an interrupted wait.
             warm_up: one call of each variant is answered before its others go out, so they find the
@@ -437,7 +451,9 @@ class Experiment:
         """
         self.path = save(
             Path(path).resolve(),
-            self._spec,
+            self._spec.model_copy(
+                update={"tools": {name: written(name, tool) for name, tool in self._tools.items()}}
+            ),
             self.variants,
             self._cases_path or self.cases,
             self._scorers,
@@ -483,6 +499,14 @@ class Experiment:
     def redteam(self) -> RedteamSpec:
         """How its prompts are attacked: the section of its file, else the defaults."""
         return self._spec.redteam or RedteamSpec()
+
+    @property
+    def tools(self) -> dict[str, Any]:
+        """What runs when a model calls a tool, by the tool's name."""
+        return dict(self._tools)
+
+    def _toolbox(self, allow_effects: bool | Sequence[str]) -> Toolbox:
+        return Toolbox(self._tools, self._spec.max_steps, self._base, allow_effects)
 
     @property
     def judges(self) -> list[Judge]:
@@ -628,6 +652,7 @@ class Experiment:
             scorer_items=portable(self._scorers),
             drafted=self._drafted_in is not None,
             criteria=self._criteria(),
+            toolbox=self._toolbox,
         )
 
     def _stamp_now(self) -> tuple[int, int, int] | None:

@@ -16,6 +16,7 @@ from pex.run.channel import Channel
 from pex.run.journal import Journal, Run
 from pex.score.base import Scorer
 from pex.score.judge.asking import JudgePanel
+from pex.tools.toolbox import Toolbox
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -56,6 +57,8 @@ class Job:
     scorer_items: Sequence[Any] | None = None
     warm_up: frozenset[str] = frozenset()
     """The variants of which one call goes first, so the others hit the provider's cache."""
+    toolbox: Toolbox | None = None
+    """What the model's calls of tools are answered with."""
 
     @property
     def score_names(self) -> list[str]:

@@ -26,6 +26,7 @@ class PreviewOptions(TypedDict, total=False):
     repeats: int | None
     journal: str | None
     provider_batch: bool
+    allow_effects: bool | Sequence[str]
 
 
 class StartOptions(PreviewOptions, total=False):
@@ -61,6 +62,7 @@ DEFAULTS: RunOptions = {
     "journal": None,
     "stream": False,
     "provider_batch": False,
+    "allow_effects": False,
     "warm_up": None,
     "record": True,
     "traces": None,

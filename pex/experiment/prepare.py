@@ -47,6 +47,7 @@ from pex.score.build import imported, parted
 from pex.score.frame import failed_rows
 from pex.score.judge.asking import JudgePanel, judge_panel, ready_judges
 from pex.score.judge.judge import Judge
+from pex.tools.toolbox import Toolbox
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -61,8 +62,8 @@ class ExperimentState:
     `gate` is its rule with the baseline resolved; image paths are relative to `folder`;
     `files` returns the files to store with the record, for the cases of a run; `last` is the frame
     of this object's last run, `cases_path` the file of its cases, `reading` how it is read;
-    `scorer_items` are for `Job`; `criteria` are what its runs are measured by. A `drafted` one no
-    longer matches its file.
+    `scorer_items` are for `Job`; `criteria` are what its runs are measured by; `toolbox` makes its
+    tools, given the effects that are allowed. A `drafted` one no longer matches its file.
     """
 
     spec: ExperimentSpec
@@ -73,6 +74,7 @@ class ExperimentState:
     folder: Path
     criteria: Criteria
     files: Callable[[Sequence[Case]], Mapping[str, str]]
+    toolbox: Callable[[bool | Sequence[str]], Toolbox]
     gate: Mapping[str, Any] | None = None
     last: pd.DataFrame | None = None
     cases_path: Path | None = None
@@ -93,6 +95,7 @@ class _Plan:
     requests: Sequence[Request]
     scorers: Sequence[Scorer]
     panel: JudgePanel | None
+    toolbox: Toolbox
 
     @property
     def state(self) -> Path:
@@ -137,6 +140,7 @@ def preview(experiment: ExperimentState, chosen: RunOptions) -> Preview:
         whole = dataclasses.replace(
             sized(plan.requests, part, experiment.variants, plan.cases),
             flagged=tuple(flagged_cases(plan.cases, plan.settings.guard.policy())),
+            tools=tuple(plan.toolbox.described()),
         )
         if plan.panel is None:
             return whole
@@ -160,7 +164,6 @@ def prepare(experiment: ExperimentState, chosen: RunOptions) -> tuple[Execution,
     from pex.record.commit import commit_tags
     from pex.record.criteria import decided, tags_of
     from pex.record.search import SOURCE
-    from pex.tracking import store
 
     options.check(chosen)
     spec, plan = experiment.spec, _plan(experiment, chosen)
@@ -168,8 +171,7 @@ def prepare(experiment: ExperimentState, chosen: RunOptions) -> tuple[Execution,
     asked = [*experiment.variants, *(judge.variant for judge in parted(experiment.scorers)[1])]
     clients = by_ref((variant.model, variant.via) for variant in asked)
     check_models(plan.models - clients.keys(), plan.settings)
-    stored = chosen["record"] or chosen["only"] is not None
-    uri = store.tracking_uri(plan.project, plan.settings) if stored else ""
+    uri = _record_uri(plan, chosen)
     plan = dataclasses.replace(plan, scorers=imported(plan.scorers))
     if chosen["only"] is not None:
         plan = dataclasses.replace(plan, requests=_part(plan, experiment, chosen["only"], uri))
@@ -183,6 +185,7 @@ def prepare(experiment: ExperimentState, chosen: RunOptions) -> tuple[Execution,
     try:
         found = book.find([request.key for request in todo], run)
         missing = [request for request in todo if request.key not in found]
+        _open_tools(plan.toolbox, missing, experiment.variants)
         check_none_away(book.database, run, {r.key for r in missing}, chosen["provider_batch"])
         connect = functools.partial(
             open_channels,
@@ -211,6 +214,7 @@ def prepare(experiment: ExperimentState, chosen: RunOptions) -> tuple[Execution,
                 criteria = dataclasses.replace(criteria, decided=known)
             book.recorded_as(run, recorder.run_id)
     except BaseException:
+        plan.toolbox.close()
         book.end(run, "failed")
         book.close()
         raise
@@ -244,8 +248,23 @@ def prepare(experiment: ExperimentState, chosen: RunOptions) -> tuple[Execution,
         how_to=[] if experiment.drafted else _how_to(experiment.path, plan.project),
         criteria=criteria,
         warm_up=warm_up,
+        toolbox=plan.toolbox,
     )
     return Execution(job, recorder), job
+
+
+def _record_uri(plan: _Plan, chosen: RunOptions) -> str:
+    """Where the run is recorded, or the last one is looked up; empty if neither."""
+    from pex.tracking import store
+
+    needed = chosen["record"] or chosen["only"] is not None
+    return store.tracking_uri(plan.project, plan.settings) if needed else ""
+
+
+def _open_tools(toolbox: Toolbox, missing: Sequence[Request], variants: Sequence[Variant]) -> None:
+    """Import and start what the missing answers need; it is closed with the run."""
+    if any(request.loop is not None for request in missing):
+        toolbox.open(variants)
 
 
 def _part_tag(plan: _Plan, experiment: ExperimentState) -> dict[str, str]:
@@ -331,7 +350,9 @@ def _plan(experiment: ExperimentState, chosen: RunOptions) -> _Plan:
     )
     times = options.repeats(chosen, experiment.spec)
     longest = settings.budget.max_tokens
-    where = (longest, experiment.folder, settings.api_of)
+    toolbox = experiment.toolbox(chosen["allow_effects"])
+    toolbox.check(experiment.variants, every=False)
+    where = (longest, experiment.folder, settings.api_of, toolbox.loop_of)
     todo = list(requests(experiment.variants, cases, times, *where))
     scorers, judges = parted(experiment.scorers)
     ready = (
@@ -339,7 +360,7 @@ def _plan(experiment: ExperimentState, chosen: RunOptions) -> _Plan:
     )
     if ready is not None:
         ready = dataclasses.replace(ready, api_of=settings.api_of)
-    return _Plan(project, settings, mode, cases, times, todo, scorers, ready)
+    return _Plan(project, settings, mode, cases, times, todo, scorers, ready, toolbox)
 
 
 def _identity(experiment: ExperimentState, plan: _Plan) -> Iterator[str]:
@@ -409,6 +430,7 @@ def _questions(
 
 def _together(answers: Preview, judges: Preview) -> Preview:
     """The first request and the totals of both waves."""
+    calls = answers.most_calls + judges.calls
 
     def added(name: str) -> float | None:
         one, two = getattr(answers, name), getattr(judges, name)
@@ -418,6 +440,7 @@ def _together(answers: Preview, judges: Preview) -> Preview:
     return dataclasses.replace(
         answers,
         calls=answers.calls + judges.calls,
+        most_calls=calls,
         replayed=answers.replayed + judges.replayed,
         prompt_tokens=answers.prompt_tokens + judges.prompt_tokens,
         completion_tokens=answers.completion_tokens + judges.completion_tokens,

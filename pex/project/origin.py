@@ -1,4 +1,4 @@
-"""The real origin of a function: Python's own functions are not allowed as scorers.
+"""The real origin of a function: Python's own functions are not allowed as scorers or tools.
 
 An experiment's file names functions, and pex calls them with a model's output: `os:system` would
 execute it. A name can be hidden: another module may have imported the function, or a partial may
@@ -32,17 +32,17 @@ def is_standard(module: str) -> bool:
     return module.partition(".")[0] in _STANDARD
 
 
-def check_module(reference: str, module: str) -> None:
+def check_module(reference: str, module: str, role: str = "scorer") -> None:
     """Refuse a reference to Python's own modules; nothing is imported.
 
     Raises:
         PexError: it is one.
     """
     if is_standard(module):
-        raise _refused(reference, f"'{module.partition('.')[0]}' is Python's own module")
+        raise _refused(reference, role, f"'{module.partition('.')[0]}' is Python's own module")
 
 
-def check_function(reference: str, function: Any) -> None:
+def check_function(reference: str, function: Any, role: str = "scorer") -> None:
     """Refuse one of Python's own functions, whichever module it is reached through.
 
     Raises:
@@ -50,12 +50,12 @@ def check_function(reference: str, function: Any) -> None:
     """
     module = origin(function)
     if module is not None and is_standard(module):
-        raise _refused(reference, f"it comes from Python's own module '{module}'")
+        raise _refused(reference, role, f"it comes from Python's own module '{module}'")
 
 
-def _refused(reference: str, reason: str) -> PexError:
+def _refused(reference: str, role: str, reason: str) -> PexError:
     return PexError(
-        f"function: '{reference}' cannot be a scorer: {reason}",
+        f"function: '{reference}' cannot be a {role}: {reason}",
         hint="name your own function that calls it, in a module of the project or of an "
         "installed package",
     )

@@ -120,6 +120,8 @@ class ExperimentSpec(Strict):
     gate: GateSpec | None = None
     requirements: list[Requirement] = Field(default_factory=list)
     splits: dict[str, float] | None = None
+    tools: dict[str, str | dict[str, Any]] = Field(default_factory=dict)
+    max_steps: int = Field(default=10, ge=1)
     redteam: RedteamSpec | None = None
 
     @field_validator("splits")

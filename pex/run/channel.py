@@ -29,6 +29,7 @@ from pex.run.reasoning import Tags, tags_of
 from pex.run.refusals import Refusals
 from pex.run.request import BYTES_PER_TOKEN, max_tokens
 from pex.run.threads import run_in_thread
+from pex.run.tool_path import ToolPath
 
 RECONNECT_S = 0.5
 """Seconds between a failure to reconnect and one more attempt."""
@@ -41,7 +42,8 @@ TOOLS_AT_MOST = 1_000
 class Call:
     """One request on its way, with the places that share its answer.
 
-    `body` is what is sent next; `earlier` are the answers to the earlier turns of a conversation.
+    `body` is what is sent next; `earlier` are the answers to the earlier turns of a conversation,
+    or the earlier steps of `path`, if tools run.
     `meant` and `sent` are the request as it went out last, and before the parameters that the
     model refuses were taken out.
     """
@@ -60,6 +62,8 @@ class Call:
     """The response that the bytes of `payload` go on from, in the Responses API."""
     unsent: int = 0
     """Bytes of the conversation that are therefore not sent, but paid all the same."""
+    path: ToolPath | None = None
+    """How far its tools have brought it; None if none run."""
 
     def payload(self, stream: bool = False) -> bytes:
         """The bytes that are sent, for an answer in one piece or as a stream."""

@@ -22,6 +22,10 @@ from pex.run.request import BYTES_PER_TOKEN, max_tokens
 EARLIER = "earlier calls"
 TOKENIZER = "the model's tokenizer"
 BYTES = "bytes"
+_USUAL_STEPS = 3
+"""Requests that an answer is expected to take if tools run."""
+_REPLY = 200
+"""Tokens that a tool's reply is expected to have."""
 _PREFIXES = 6
 """So many are shown; all are in `Preview.prefixes`."""
 _SAMPLE = 100_000
@@ -33,12 +37,14 @@ class Preview:
     """The first request as it would be sent, and the size of the run.
 
     `turns` are what the user says after its first answer. `calls` are those that would be made,
-    `replayed` those whose answers are reused; `tokens_from` says what the tokens are estimated
-    from. `completion_tokens` and `cost_usd` are what earlier answers suggest, or the longest
-    allowed if there are none; `longest_tokens` and `at_most_usd` are for the longest answers.
-    Costs are None if a model has no known price, `seconds` if nothing was run before. `prefixes`
-    are the shared beginnings of each variant's prompts; the costs are those without a cache.
-    `flagged` are lines about cases that the guard flags.
+    `most_calls` at most, and `replayed` those whose answers are reused; `tokens_from` says what
+    the tokens are estimated from. `completion_tokens` and `cost_usd` are what earlier answers
+    suggest, or the longest allowed if there are none; `longest_tokens` and `at_most_usd` are for
+    the longest answers. Costs are None if a model has no known price, `seconds` if nothing was run
+    before. `prefixes` are the shared beginnings of each variant's prompts; the costs are those
+    without a cache.
+    `flagged` are lines about cases that the guard flags, `tools` about what runs when the model
+    calls a tool; `max_steps` are the requests that an answer may take then.
     """
 
     first: dict[str, Any]
@@ -55,6 +61,9 @@ class Preview:
     seconds: float | None
     prefixes: tuple[Prefix, ...] = ()
     flagged: tuple[str, ...] = ()
+    tools: tuple[str, ...] = ()
+    max_steps: int = 1
+    most_calls: int = 0
 
     def __str__(self) -> str:
         count = self.calls + self.replayed
@@ -66,6 +75,8 @@ class Preview:
         settings = {k: v for k, v in self.first.items() if k not in ("model", "messages")}
         if settings:
             lines.append(f"  with {orjson.dumps(settings).decode()}")
+        if self.tools:
+            lines += ["Tools that run when the model calls them:", *(f"  {t}" for t in self.tools)]
         return clean("\n".join([*lines, *self.sizes(), *self.flagged]))
 
     __repr__ = __str__
@@ -84,9 +95,14 @@ class Preview:
         out = f"about {self.completion_tokens:,} out, {self.longest_tokens:,} at most"
         if self.completion_tokens == self.longest_tokens:
             out = f"at most {self.longest_tokens:,} out"
+        calls = f"{self.calls} call{'s' * (self.calls != 1)}"
+        if self.max_steps > 1:
+            calls = (
+                f"About {self.calls} calls, {self.most_calls} at most (up to {self.max_steps} for "
+                "each answer whose tools run)"
+            )
         lines = [
-            f"{self.calls} call{'s' * (self.calls != 1)}{reused}, about "
-            f"{self.prompt_tokens:,} tokens in and {out}",
+            f"{calls}{reused}, about {self.prompt_tokens:,} tokens in and {out}",
             f"Input tokens are estimated from {' and '.join(map(_explained, self.tokens_from))}",
             f"Cost: {self._cost()}",
         ]
@@ -109,6 +125,13 @@ class Preview:
             return "free"
         if self.cost_usd == self.at_most_usd:
             return f"at most about ${self.at_most_usd:.2g}"
+        if self.max_steps > 1:
+            steps = min(_USUAL_STEPS, self.max_steps)
+            return (
+                f"about ${self.cost_usd:.2g} if an answer whose tools run takes {steps} calls; "
+                f"about ${self.at_most_usd:.2g} if each takes {self.max_steps}, and every text is "
+                "as long as allowed"
+            )
         return (
             f"about ${self.cost_usd:.2g}; about ${self.at_most_usd:.2g} if every answer is as long "
             "as allowed"
@@ -143,7 +166,7 @@ def estimate(
     rates = _rates(asked, past, tokenizers or {})
     tokens_in = expected_out = longest_out = 0.0
     expected = at_most = 0.0
-    calls = 0
+    calls = most_calls = 0
     for request in asked:
         rate = rates[request.model][0]
         size = _size(request, rates)
@@ -152,17 +175,24 @@ def estimate(
         out = min(mean, longest) if longest else mean
         price = prices[request.model]
         most = size
+        steps = 1 if request.loop is None else request.loop.max_steps
         for turn in ("", *request.turns):  # each turn sends what was said before
             said = rate * len(turn.encode())
             size, most = size + said, most + said
-            calls += 1
-            tokens_in += size
-            expected_out += out
-            longest_out += longest
-            if price is not None:
-                expected += price.usd(round(size), 0, round(out))
-                at_most += price.at_most(round(most), longest)
-            size, most = size + out, most + longest
+            for step in range(steps):  # so does each step after its tools
+                reply = _REPLY if step + 1 < steps else 0
+                if step < _USUAL_STEPS:
+                    calls += 1
+                    tokens_in += size
+                    expected_out += out
+                    if price is not None:
+                        expected += price.usd(round(size), 0, round(out))
+                    size += out + reply
+                most_calls += 1
+                longest_out += longest
+                if price is not None:
+                    at_most += price.at_most(round(most), longest)
+                most += longest + reply
     unpriced = tuple(sorted(model for model, price in prices.items() if price is None))
     pace = past.seconds_per_call
     return Preview(
@@ -178,6 +208,8 @@ def estimate(
         at_most_usd=None if unpriced else at_most * price_part,
         unpriced=unpriced,
         seconds=None if pace is None or not asked else pace * calls,
+        max_steps=max((r.loop.max_steps for r in requests if r.loop is not None), default=1),
+        most_calls=most_calls,
         prefixes=tuple(
             prefixes(asked, prices, lambda request: _size(request, rates), variants, cases)
         ),

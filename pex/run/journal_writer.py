@@ -49,6 +49,8 @@ class Entry:
     remark: str | None = None
     id: str = ""
     """Of its line in the ledger; given by the writer by default."""
+    then: Callable[[], None] | None = None
+    """Called when it is on disk."""
 
 
 class Writer:

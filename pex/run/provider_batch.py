@@ -362,8 +362,14 @@ class ProviderBatchRunner:
 
 
 def check_single(requests: Iterable[Request]) -> None:
-    """Raise a `PexError` for a conversation, whose turns cannot be sent together."""
+    """Raise a `PexError` for a conversation or a path of tools, which cannot be sent together."""
     for request in requests:
+        if request.loop is not None:
+            raise PexError(
+                f"case '{request.case_id}' runs tools between requests; provider batches only "
+                "support single requests",
+                hint="run it without provider_batch",
+            )
         if request.turns:
             raise PexError(
                 f"case '{request.case_id}' is a conversation; provider batches only support "

@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from pex.core.call import Answer, Request
+from pex.core.call import Answer, Request, ToolLoop
 from pex.core.cases import Case, known_variables
 from pex.core.columns import nearest_variable
 from pex.core.errors import PexError
@@ -54,6 +54,7 @@ def requests(
     max_tokens: int | None = None,
     folder: Path | None = None,
     api_of: Callable[[str], str] = lambda ref: "chat",
+    loop_of: Callable[[Variant, Case], ToolLoop | None] = lambda variant, case: None,
 ) -> Iterator[Request]:
     """Every request of a run, case by case, so the rows of the table fill one after another.
 
@@ -64,6 +65,7 @@ def requests(
         max_tokens: sent where neither prompt nor variant says how long an answer may be.
         folder: where the paths of images start; left out, the current folder.
         api_of: which API answers for a model: "chat" or "responses".
+        loop_of: the tools that run for a variant and a case.
 
     Raises:
         PexError: a variable that a case does not have, an image that is not there.
@@ -75,7 +77,8 @@ def requests(
             body = body_of(variant, case, max_tokens, folder, words[variant.name])
             turns = tuple(variant.prompt.turns(case.values)[1:])
             api = apis[variant.model]
-            stem = _stem(variant.model, body, turns, api)
+            loop = loop_of(variant, case)
+            stem = _stem(variant.model, body, turns, api, loop)
             marked = None
             if words[variant.name] is not None:
                 marked = body["messages"]
@@ -84,18 +87,18 @@ def requests(
                 key = _key(stem, repeat)
                 yield Request(
                     variant.name, case.id, repeat, variant.model, body, key, case.group, turns, api,
-                    marked,
+                    marked, loop,
                 )  # fmt: skip
 
 
 def turn_of(request: Request, body: dict[str, Any]) -> Request:
-    """One turn of a conversation as a request of its own, so its answer is kept too.
+    """One turn of a conversation, or step of a path, as a request of its own, so it is kept too.
 
     Its key is not that of the same request outside of a conversation: both may be in flight at
     once, and a row must come back from the journal as it was.
     """
     key = _key(_stem(request.model, body, (), request.api) + b"\nturn", request.repeat)
-    return dataclasses.replace(request, body=body, key=key, turns=())
+    return dataclasses.replace(request, body=body, key=key, turns=(), loop=None)
 
 
 def next_body(request: Request, earlier: Sequence[Answer]) -> dict[str, Any]:
@@ -108,6 +111,16 @@ def next_body(request: Request, earlier: Sequence[Answer]) -> dict[str, Any]:
 
 def conversation(request: Request, answers: Sequence[Answer]) -> Answer:
     """All turns as one answer: the last output, everything that was said, sums of what it took."""
+    return together(answers, _turn_messages(request, answers))
+
+
+def together(answers: Sequence[Answer], said: list[dict[str, Any]]) -> Answer:
+    """Answers that follow each other as one.
+
+    Args:
+        answers: at least one.
+        said: the messages after the first request.
+    """
 
     def added(name: str) -> Any:
         values = [getattr(answer, name) for answer in answers]
@@ -122,7 +135,7 @@ def conversation(request: Request, answers: Sequence[Answer]) -> Answer:
         canary=_forms(answers),
         started_at=answers[0].started_at,
         ttft_s=answers[0].ttft_s,
-        conversation=_turn_messages(request, answers),
+        conversation=said,
         remarks=list(dict.fromkeys(word for answer in answers for word in answer.remarks)),
     )
 
@@ -271,11 +284,19 @@ def _key(stem: bytes, repeat: int) -> str:
     return hashlib.sha256(stem + b"\n%d" % repeat).hexdigest()
 
 
-def _stem(model: str, body: dict[str, Any], turns: tuple[str, ...], api: str) -> bytes:
+def _stem(
+    model: str,
+    body: dict[str, Any],
+    turns: tuple[str, ...],
+    api: str,
+    loop: ToolLoop | None = None,
+) -> bytes:
     # Provider name and path, never host, port or key: the built-in server's port is random.
     provider = model.partition("/")[0]
     # The canonical form; prompts, parameters and cases have made their values plain already.
     whole = {**body, "turns": turns} if turns else body
+    if loop is not None:
+        whole = {**whole, "tool_loop": [loop.digest, loop.max_steps]}
     try:
         text = in_key(orjson.dumps(whole, option=orjson.OPT_SORT_KEYS))
     except TypeError as error:

@@ -34,6 +34,7 @@ from pex.run.reasoning import AnswerText, without_reasoning
 from pex.run.refusals import Lesson, remarks
 from pex.run.request import conversation, next_body, turn_of
 from pex.run.runner_context import RunnerContext, by_key
+from pex.run.tool_path import ToolPath, Tools
 from pex.run.warm_up import WarmUp
 
 GRACE_S = 5.0
@@ -59,6 +60,7 @@ class Runner:
         find: an answer of the journal by its key, for the turns of a conversation.
         stream: have answers streamed, for `Delta` events and `ttft_s`.
         warm_up: the variants of which one call is answered before the others go out.
+        tools: what runs between the steps of requests that have a `loop`.
     """
 
     def __init__(
@@ -68,6 +70,7 @@ class Runner:
         find: Callable[[str], Answer | None] = lambda key: None,
         stream: bool = False,
         warm_up: Collection[str] = (),
+        tools: Tools | None = None,
     ) -> None:
         self._context = context
         self._warm_up = WarmUp(warm_up)
@@ -87,14 +90,31 @@ class Runner:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._over = asyncio.Event()
         self._asked_to_stop = False
+        self._on_the_way: list[Call] = []
         for group in by_key(requests).values():
             request, channel = group[0], self._channels[group[0].model]
+            if request.loop is not None and tools is not None:
+                self._begin_path(group, channel, tools)
+                continue
             earlier = self._earlier(request, channel) if request.turns else []
             body = next_body(request, _without_reasoning(earlier, channel))
             words = words_of(request, context.database.state)
             call = Call(group, channel, body, earlier=earlier, words=words)
             channel.lane.waiting.append(call)
             self._left += 1
+
+    def _begin_path(self, group: list[Request], channel: Channel, tools: Tools) -> None:
+        """A call whose tools run, as far as the journal knows its way."""
+        request = group[0]
+        path = ToolPath(request, tools.begin(request), channel.tags)
+        path.walk(self._find)
+        call = Call(group, channel, path.body(), earlier=path.answers, path=path)
+        call.words = words_of(request, self._context.database.state)
+        self._left += 1
+        if path.finished or path.needs_tools:
+            self._on_the_way.append(call)  # it goes on when there is a loop
+        else:
+            channel.lane.waiting.append(call)
 
     def _earlier(self, request: Request, channel: Channel) -> list[Answer]:
         """The answers to a conversation's first turns that the journal has."""
@@ -128,6 +148,8 @@ class Runner:
             for channel in self._channels.values():
                 channel.open()
             await self._tick()
+            for call in self._on_the_way:
+                self._go_on(call)
             ticks = asyncio.create_task(self._tick_on())
             self._pump()
             await self._over.wait()
@@ -316,7 +338,9 @@ class Runner:
     async def _answered(self, call: Call, answer: Answer, booked: Bill) -> None:
         at_most, remark = booked.at_most_usd, booked.remark
         request = call.group[0]
-        if not request.turns:
+        if call.path is not None:
+            self._step_answered(call, call.path, answer, booked)
+        elif not request.turns:
             self._left -= 1
             self._writer.put(Entry(request, answer, True, at_most, call.group, remark=remark))
         elif len(call.earlier) == len(request.turns):
@@ -333,6 +357,72 @@ class Runner:
             call.attempts = 0
             if self._status == "finished":
                 call.channel.lane.waiting.appendleft(call)
+
+    # -- the steps of a path, and the tools between them
+
+    def _step_answered(self, call: Call, path: ToolPath, answer: Answer, booked: Bill) -> None:
+        step = path.step()
+        path.walking = False
+        path.take(answer)
+        if path.finished:
+            # The step too, so a path whose tools have changed pays only for what became different.
+            self._writer.put(Entry(step, answer, charged=False))
+            self._finish_path(call, path, booked, answer)
+            return
+        entry = Entry(step, answer, True, booked.at_most_usd, remark=booked.remark)
+        if path.needs_tools:  # they run when it is on disk: it then leads to them again
+            entry.then = functools.partial(self._go_on, call)
+        self._writer.put(entry)
+        if not path.needs_tools:
+            self._go_on(call)
+
+    def _go_on(self, call: Call) -> None:
+        """The next thing on a path: its end, its tools, or its next request."""
+        path = call.path
+        assert path is not None  # only calls with tools come here
+        path.walk(self._find)
+        if path.finished:
+            self._finish_path(call, path)
+        elif self._status != "finished":
+            return
+        elif path.needs_tools:
+            task = asyncio.create_task(self._run_tools(call, path))
+            self._tasks.add(task)
+            task.add_done_callback(functools.partial(self._made, call))
+        else:
+            call.body, call.attempts = path.body(), 0
+            call.channel.lane.waiting.appendleft(call)
+
+    async def _run_tools(self, call: Call, path: ToolPath) -> None:
+        """Run the tools of a step, outside of the lane: a slow one takes no call's place."""
+        await path.run_tools(self._find, self._keep_reply, self._cleaned(call))
+        self._go_on(call)
+
+    async def _keep_reply(self, request: Request, answer: Answer) -> None:
+        """Returns when a tool's reply is on disk: the tool is not run again."""
+        on_disk = asyncio.Event()
+        self._writer.put(Entry(request, answer, charged=False, then=on_disk.set))
+        await on_disk.wait()
+
+    def _cleaned(self, call: Call) -> Callable[[str], str]:
+        """What takes keys, and words that only the sent request has, out of a tool's reply."""
+        words = call.words
+
+        def clean(text: str) -> str:
+            text = self._secrets.masked(text) if self._secrets else text
+            return text if words is None else words.masked(text)
+
+        return clean
+
+    def _finish_path(
+        self, call: Call, path: ToolPath, booked: Bill | None = None, paid: Answer | None = None
+    ) -> None:
+        """Hand a path to the journal; `paid` is its last answer, if that was paid just now."""
+        self._left -= 1
+        sent = dataclasses.replace(call.group[0], body=call.body)  # the ledger counts its bytes
+        at_most, remark = (None, None) if booked is None else (booked.at_most_usd, booked.remark)
+        whole = path.whole()
+        self._writer.put(Entry(sent, whole, booked is not None, at_most, call.group, paid, remark))
 
     async def _failed(
         self, call: Call, endpoint: Endpoint, error: CallError, worst_usd: float
@@ -416,12 +506,16 @@ class Runner:
     def _put(self, call: Call, answer: Answer, at_most: float | None, tell: bool = True) -> None:
         """Hand a call that has ended to the journal; it is told when it is on disk."""
         charged = answer.error is None or at_most is not None
+        if call.path is not None:
+            answer = call.path.failed(answer)
         self._writer.put(Entry(call.group[0], answer, charged, at_most, call.group if tell else []))
 
     def _release(self, entries: list[Entry]) -> None:
         self._context.tell_ended(entries)
         for entry in entries:
-            if entry.answer.error is None:
+            if entry.then is not None:
+                entry.then()
+            if entry.answer.error is None and entry.charged:
                 self._channels[entry.request.model].lane.limiter.unsaved -= 1
         self._pump()
 

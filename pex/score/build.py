@@ -11,9 +11,10 @@ from pex.core.cases import Case
 from pex.core.errors import PexError, nearest
 from pex.core.names import check_name
 from pex.project.files import validate
+from pex.project.functions import parts_of
 from pex.score.base import LateScorer, Rule, RuleScorer, Scorer, check_expected
 from pex.score.field_rules import FieldRule
-from pex.score.function import callable_name, callable_rule, parts_of
+from pex.score.function import callable_name, callable_rule
 from pex.score.judge.judge import Judge
 from pex.score.kinds import KINDS, JudgeKind
 from pex.score.world import world_rule

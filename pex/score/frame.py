@@ -35,7 +35,9 @@ COLUMNS = (
     "from_journal", "request_key", "trace_id",
 )  # fmt: skip
 
-_WHERE_THERE_ARE = ("tool_calls", "logprobs", "conversation", "raw_body", "canary")
+_WHERE_THERE_ARE = (
+    "tool_calls", "logprobs", "conversation", "raw_body", "canary", "steps", "world",
+)  # fmt: skip
 """Columns that a frame has only if an answer has such values: lists, unchanged."""
 
 _OF_ANSWER = tuple(f.name for f in dataclasses.fields(Answer) if f.name in COLUMNS)

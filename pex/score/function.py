@@ -3,26 +3,17 @@
 from __future__ import annotations
 
 import copy
-import importlib
 import inspect
-import re
-import sys
 from collections.abc import Callable, Sequence
-from types import ModuleType
 from typing import Any
 
 from pex.core.call import Answer
 from pex.core.cases import Case, known_variables
 from pex.core.errors import PexError, nearest
-from pex.core.project import find_project
-from pex.project import origin
 from pex.score.base import Rule
 from pex.score.mlflow_adapter import is_mlflow_scorer, mlflow_rule
 
 _ABOUT = ("expected", "case_id", "group", "tags", "answer")
-
-
-_REFERENCE = re.compile(r"([^\W\d]\w*(?:\.[^\W\d]\w*)*):([^\W\d]\w*)")
 
 
 def callable_name(item: Any) -> str:
@@ -39,65 +30,6 @@ def callable_rule(item: Any, cases: Sequence[Case]) -> Rule:
         PexError: the function cannot be called with the values of a case.
     """
     return mlflow_rule(item) if is_mlflow_scorer(item) else function_rule(item, cases)
-
-
-def parts_of(reference: str) -> tuple[str, str]:
-    """The module and the function of a reference; nothing is imported.
-
-    Raises:
-        PexError: it is not `module:function`, or the module is one of Python's own.
-
-    Example:
-        >>> parts_of("house.rules:calm")
-        ('house.rules', 'calm')
-    """
-    parts = _REFERENCE.fullmatch(reference)
-    if parts is None:
-        raise PexError(f"expected 'module:function', got '{reference}'")
-    origin.check_module(reference, parts[1])
-    return parts[1], parts[2]
-
-
-def import_callable(reference: str) -> Any:
-    """Import the function, or the MLflow scorer, that `module:function` names.
-
-    Raises:
-        PexError: the module or function does not exist (the message gives the nearest name), or
-            is one of Python's own.
-    """
-    module_name, name = parts_of(reference)
-    try:
-        module = _module(module_name)
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - a user's module may fail in any way
-        failure = (
-            str(error) if isinstance(error, ImportError) else f"{type(error).__name__}: {error}"
-        )
-        raise PexError(
-            f"cannot import {module_name}: {failure}",
-            hint="put the module into the project's folder or its notebooks/, or install it",
-        ) from None
-    found = getattr(module, name, None)
-    if not callable(found):
-        names = [key for key, value in vars(module).items() if callable(value) and key[0] != "_"]
-        raise PexError(f"{module_name} has no function '{name}'", hint=nearest(name, names))
-    origin.check_function(reference, found)
-    return found
-
-
-def _module(name: str) -> ModuleType:
-    """Import a module that is installed, or is in a project's own folder of modules.
-
-    A notebook finds modules beside it; a night runs in the folder of its plan.
-    """
-    try:
-        return importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        if error.name != name.partition(".")[0]:
-            raise  # the module was found, but one of its imports was not
-    project = find_project()
-    places = [str(place) for place in (project, project / "notebooks")]
-    sys.path += [place for place in places if place not in sys.path]
-    return importlib.import_module(name)
 
 
 def function_rule(

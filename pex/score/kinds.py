@@ -13,6 +13,7 @@ from pex.core.cases import Case
 from pex.core.errors import PexError
 from pex.core.textfile import read_text
 from pex.core.values import as_text, as_written
+from pex.project.functions import import_callable
 from pex.project.spec import Strict
 from pex.score import (
     clean,
@@ -25,7 +26,7 @@ from pex.score import (
     text,
 )  # fmt: skip
 from pex.score.base import Rule
-from pex.score.function import callable_rule, import_callable
+from pex.score.function import callable_rule
 from pex.score.judge.goal import goal_rubric
 from pex.score.judge.judge import Judge
 from pex.score.tool_path import COLUMN, ToolCallOptions, ToolCalls

@@ -1,0 +1,1 @@
+"""What runs when a model calls a tool: functions, servers, recorded and made replies."""
