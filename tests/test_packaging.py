@@ -40,6 +40,7 @@ def test_extras() -> None:
         "keyring",
         "personal",
         "change-points",
+        "documents",
         "dev",
     }
 

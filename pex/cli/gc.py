@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,6 +12,7 @@ import typer
 
 from pex.cases import edits
 from pex.cli import console, gc_user
+from pex.core import kept_documents
 from pex.core.checks import check_positive
 from pex.core.errors import PexError
 from pex.core.project import find_project, led_outside
@@ -54,10 +56,12 @@ def gc(
     """List what can be deleted from .pex/ and mlruns/, with its size; --delete deletes it.
 
     Without --case or --group: answers older than --older-than days (they would have to be paid for
-    again), and runs that were deleted in MLflow but are still on disk. With them, all data of the
-    case or group: its answers in the journal, its cases in drafts of a Playground that is not open,
-    its rows, inputs and traces in all runs, recorded or waiting to be recorded, the ratings that
-    people gave it, and the MLflow datasets of the cases; reports are rewritten.
+    again), pages and texts of documents that were not used for so long (they are made again), and
+    runs that were deleted in MLflow but are still on disk. With them, all data of the case or
+    group: its answers in the journal, its cases in drafts of a Playground that is not open, its
+    rows, inputs and traces in all runs, recorded or waiting to be recorded, the ratings that people
+    gave it, and the MLflow datasets of the cases; reports are rewritten. What is kept of documents
+    does not say whose it is, so all of it goes.
     With --user: the user's traces in all experiments (by mlflow.trace.user, user.id, enduser.id, or
     a tag user or user_id), and what was made from them: rows of files of cases, all data of these
     cases, records of datasets, rows of training exports, a monitor's figures. What cannot be
@@ -197,10 +201,12 @@ def _outdated(database: Database, project: Path, uri: str, which: AnswerFilter) 
 
     count, size = answers(database, which)
     runs = deleted_runs.deleted(uri, project)
+    pages = kept_documents.kept(project, (which.older_than_days or 0) * 86400, time.time())
 
     def go() -> None:
         deleted_runs.check(uri, runs)
         delete(database, which)
+        kept_documents.forget(pages)
         if runs:
             deleted_runs.delete(uri, runs)
 
@@ -208,6 +214,7 @@ def _outdated(database: Database, project: Path, uri: str, which: AnswerFilter) 
     return _Going(
         [
             {"what": f"answers older than {days} days", "count": count, "bytes": size},
+            *_of_documents(pages),
             {
                 "what": "runs deleted in MLflow",
                 "count": len(runs),
@@ -217,6 +224,13 @@ def _outdated(database: Database, project: Path, uri: str, which: AnswerFilter) 
         [run.place for run in runs],
         go,
     )
+
+
+def _of_documents(pages: Sequence[tuple[Path, int]]) -> list[dict[str, Any]]:
+    """The line about what is kept of documents; none if nothing is."""
+    size = sum(size for _, size in pages)
+    what = "pages and texts of documents"
+    return [{"what": what, "count": len(pages), "bytes": size}] if pages else []
 
 
 def _of_case(
@@ -237,6 +251,7 @@ def _of_case(
         console.err(f"{state / edits.JOURNAL}: {said} cut off, which could not be read")
     rated = ratings.forget(state, case, group, go=False)
     drafted = draft_files.forget(state / draft_files.FOLDER, case, group, delete=False)
+    pages = kept_documents.kept(project)  # their names do not say whose they are
     facts = kept_facts(project)  # they are made again from the runs when a card needs them
     if not any((count, recorded, waiting, edited, rated, drafted)):
         named = " and ".join(
@@ -255,6 +270,7 @@ def _of_case(
         ratings.forget(state, case, group, go=True)
         for path in kept_facts(project):
             path.unlink(missing_ok=True)
+        kept_documents.forget(pages)
         # Last: if another step fails, the same command still finds the case.
         delete(database, which)
 
@@ -272,6 +288,7 @@ def _of_case(
             )
             if found
         ),
+        *_of_documents(pages),
         *(
             {"what": f"{where} {run.run_id} ({run.experiment})", "count": run.rows, "bytes": None}
             for run, where in shown

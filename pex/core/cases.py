@@ -15,6 +15,7 @@ from pex.core.case_files import case_file_bytes, check_columns, read_rows, whole
 from pex.core.case_table import CaseTable, Tally, describe
 from pex.core.columns import aliases, check_variables, variable
 from pex.core.errors import PexError, nearest
+from pex.core.given_documents import given_bytes
 from pex.core.provenance import columns_in, provenance_of
 from pex.core.reading import Reading
 from pex.core.text import whole_text
@@ -357,7 +358,10 @@ def _value(row: Mapping[str, Any], name: str, where: str) -> Any:
             named.
     """
     try:
-        value = to_json_value(row[name])
+        value = row[name]
+        if isinstance(value, bytes | bytearray | memoryview):
+            value = given_bytes(bytes(value))
+        value = to_json_value(value)
     except PexError as error:
         raise PexError(f"{where}, column '{name}': {error.message}", hint=error.hint) from None
     return whole_text(value, f"{where}, column '{name}'")

@@ -1,4 +1,4 @@
-"""Images in a request: files become data, addresses stay addresses."""
+"""Images and documents in a request: files become parts of it, addresses stay addresses."""
 
 from __future__ import annotations
 
@@ -10,19 +10,24 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from pex.core import document_parts, kept_documents
+from pex.core.attachments import attached, data_of
+from pex.core.documents import KIND as DOCUMENT
 from pex.core.errors import PexError, nearest
 from pex.core.private import STATE
 from pex.core.project import is_inside, projects_of
 
 LARGEST_MB = 20
 
+_DOCUMENTS = ("pdf", "wav", "mp3")
 KINDS = {"image/png": ".png", "image/jpeg": ".jpg", "image/gif": ".gif", "image/webp": ".webp"}
 """The images that models accept, and the ending of a file of each kind."""
 
 FOLDER = f"{STATE}/images"
 """Where the Playground keeps images, in the project's folder."""
 _KEPT = re.compile(
-    rf"{re.escape(FOLDER)}/[0-9a-f]{{16}}\.(?:{'|'.join(e[1:] for e in KINDS.values())})"
+    rf"(?:{re.escape(FOLDER)}|{re.escape(kept_documents.FOLDER)})/[0-9a-f]{{16}}"
+    rf"\.(?:{'|'.join((*(e[1:] for e in KINDS.values()), *_DOCUMENTS))})"
 )
 
 _STARTS = {
@@ -39,8 +44,10 @@ def with_files(
     templates: Sequence[str],
     home: Path | None,
     whose: str,
+    *,
+    by_digest: bool = False,
 ) -> list[dict[str, Any]]:
-    """The messages with image files embedded as data.
+    """The messages with image files embedded as data, and documents as their prompt says.
 
     An image named by a value must be inside the folder: anybody can write cases, and the files
     named in them are sent to a provider. An image named by the prompt's own text must be in the
@@ -54,17 +61,24 @@ def with_files(
         templates: the prompt's own text.
         home: a folder of the prompt's project; None for a prompt created in Python.
         whose: how to name that project in an error.
+        by_digest: put references in place of the content of documents: `pex.core.attachments`.
 
     Raises:
-        PexError: an image is missing, empty, too large, of an unknown kind, or outside.
+        PexError: an image or a document is missing, empty, too large, of an unknown kind, or
+            outside; a PDF is broken, or protected by a password.
     """
     own = Owner(templates, home, whose)
-    return [
-        {**message, "content": [_with_file(part, folder, own) for part in message["content"]]}
-        if isinstance(message["content"], list)
-        else dict(message)
-        for message in messages
-    ]
+    made = []
+    for message in messages:
+        content = message["content"]
+        if isinstance(content, list):
+            if any(part.get("type") == DOCUMENT for part in content):
+                content = _with_documents(content, folder, own, by_digest)
+            if isinstance(content, list):
+                content = [_with_file(part, folder, own) for part in content]
+            message = {**message, "content": content}
+        made.append(dict(message))
+    return made
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -76,6 +90,40 @@ class Owner:
     whose: str
 
 
+def _with_documents(
+    content: Sequence[Mapping[str, Any]], folder: Path, own: Owner, by_digest: bool
+) -> list[dict[str, Any]] | str:
+    """Content with the files of its documents read."""
+    parts: list[dict[str, Any]] = []
+    for part in content:
+        if part.get("type") != DOCUMENT:
+            parts.append(dict(part))
+            continue
+        address = str(part[DOCUMENT]).strip()
+        if not address:
+            raise PexError(
+                "a document is empty",
+                hint="write {% if invoice %}![pdf as text]({{ invoice }}){% endif %}",
+            )
+        path = find(address, folder, own, "document")
+        if not _exists(path):
+            raise _missing(path, "document")
+        kept = kept_documents.folder_of(folder)
+        parts += document_parts.parts_of(part, path, kept)
+    parts = document_parts.joined(parts)
+    if not by_digest:
+        parts = [document_parts.with_content(part, data_of) for part in parts]
+    only = parts[0] if len(parts) == 1 else {}
+    return str(only["text"]) if only.get("type") == "text" else parts
+
+
+def _missing(path: Path, what: str) -> PexError:
+    """The error of a file that is not there."""
+    parent = path.parent
+    names = [item.name for item in parent.iterdir()] if parent.is_dir() else []
+    return PexError(f"there is no {what} {path}", hint=nearest(path.name, names))
+
+
 def _with_file(part: dict[str, Any], folder: Path, own: Owner) -> dict[str, Any]:
     if part.get("type") != "image_url":
         return part
@@ -83,26 +131,25 @@ def _with_file(part: dict[str, Any], folder: Path, own: Owner) -> dict[str, Any]
     url = str(image["url"]).strip()
     if not url:
         raise PexError("an image is empty", hint="write {% if photo %}![]({{ photo }}){% endif %}")
-    if url.startswith(("http://", "https://", "data:image/")):
+    if url.startswith(("http://", "https://", "data:image/")) or attached(part) is not None:
         return {**part, "image_url": {**image, "url": url}}
     path = find(url, folder, own)
     try:
         stat = path.stat()
     except (OSError, ValueError):
-        parent = path.parent
-        names = [item.name for item in parent.iterdir()] if parent.is_dir() else []
-        raise PexError(f"there is no image {path}", hint=nearest(path.name, names)) from None
+        raise _missing(path, "image") from None
     data = _data(path, stat.st_mtime_ns, stat.st_size)
     return {**part, "image_url": {**image, "url": data}}
 
 
-def find(url: str, folder: Path, own: Owner) -> Path:
-    """The path of an image file, which may not exist.
+def find(url: str, folder: Path, own: Owner, what: str = "image") -> Path:
+    """The path of an image or document, which may not exist.
 
     Args:
         url: as the prompt or a value names it.
         folder: the base of relative paths.
         own: the prompt.
+        what: how to name it in an error.
 
     Raises:
         PexError: it is outside the folders that it may be in.
@@ -126,14 +173,14 @@ def find(url: str, folder: Path, own: Owner) -> Path:
     else:
         whose = f"the cases' folder {folder.absolute()}"
     raise PexError(
-        f"the image {url!r} is outside {whose}",
-        hint="links are followed, and ~ is not expanded; copy the image there, or give an "
-        "address: https://… or data:image/…",
+        f"the {what} {url!r} is outside {whose}",
+        hint=f"links are followed, and ~ is not expanded; copy the {what} there"
+        + (", or give an address: https://… or data:image/…" if what == "image" else ""),
     )
 
 
 def is_kept(url: str) -> bool:
-    """Whether this is the path of an image that the Playground keeps: its digest is its name.
+    """Whether this is the path of a file that pex keeps: its digest is its name.
 
     Example:
         >>> is_kept(".pex/images/0123456789abcdef.png"), is_kept(".pex/images/a.png")
@@ -178,4 +225,7 @@ def kind_of(content: bytes, where: str) -> str:
     for start, kind in _STARTS.items():
         if content.startswith(start) and (start != b"RIFF" or content[8:12] == b"WEBP"):
             return kind
-    raise PexError(f"{where} is not an image that models accept: expected PNG, JPEG, GIF or WebP")
+    other = document_parts.hint_for(content)
+    raise PexError(
+        f"{where} is not an image that models accept: expected PNG, JPEG, GIF or WebP", hint=other
+    )

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pex.core import template
+from pex.core.documents import KIND, way_of, way_of_part
 from pex.core.errors import PexError, nearest
 from pex.core.hidden import Hidden
 from pex.core.includes import check_resolved
@@ -36,10 +37,27 @@ def check_messages(text: str | Sequence[Mapping[str, Any]], name: str) -> tuple[
         for piece in content_templates(content):
             check_resolved(piece, f"{where} ({role})")
             template.check(piece, f"{where} ({role})")
+        _check_documents(role, content, where)
         messages.append(whole_text({**to_json_value(dict(message)), "content": content}, where))
     if not any(content_templates(message["content"]) for message in messages):
         raise PexError(f"prompt '{name}': it has no text")
     return tuple(messages)
+
+
+def _check_documents(role: str, content: Any, where: str) -> None:
+    if isinstance(content, str):
+        template.check_documents(content, where)
+        given = bool(template.documents(content))
+    else:
+        parts = [part for part in content or () if part.get("type") == KIND]
+        for part in parts:
+            way_of_part(part, f"{where}, {KIND}")
+        given = bool(parts)
+    if given and role != "user":
+        raise PexError(
+            f"{where} ({role}): documents can only be in messages of the user",
+            hint="providers take them nowhere else",
+        )
 
 
 def content_templates(content: Any) -> list[str]:
@@ -53,6 +71,8 @@ def _templates(part: Mapping[str, Any]) -> Any:
     image = part.get("image_url")
     if part.get("type") == "image_url" and isinstance(image, Mapping):
         return image.get("url")
+    if part.get("type") == KIND:
+        return part.get(KIND)
     return part.get("text") if part.get("type") == "text" else None
 
 
@@ -66,12 +86,26 @@ def render_content(
     if message["role"] != "user" or not template.has_images(content):
         return template.render(content, values, where, words)
     parts: list[dict[str, Any]] = []
-    for number, piece in enumerate(template.cut(content, values, where, words)):
-        if number % 2:
-            parts.append({"type": "image_url", "image_url": {"url": piece}})
-        elif piece.strip():
-            parts.append({"type": "text", "text": piece.strip()})
-    return parts
+    pieces = template.cut(content, values, where, words)
+    for number in range(0, len(pieces), 3):
+        parts.append({"type": "text", "text": pieces[number]})
+        if number + 1 < len(pieces):
+            way, address = pieces[number + 1], pieces[number + 2]
+            image = {"type": "image_url", "image_url": {"url": address}}
+            parts.append(way_of(way).part(address) if way else image)
+    return _trimmed(parts)
+
+
+def _trimmed(parts: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Parts without white space around their texts, except where a text goes on in a document's."""
+    inline = [part.get("type") == KIND and part["as"] == "text" for part in parts]
+    for number, part in enumerate(parts):
+        if part["type"] == "text":
+            if number == 0 or not inline[number - 1]:
+                part["text"] = part["text"].lstrip()
+            if number == len(parts) - 1 or not inline[number + 1]:
+                part["text"] = part["text"].rstrip()
+    return [part for part in parts if part["type"] != "text" or part["text"]]
 
 
 def _render_part(
@@ -83,6 +117,8 @@ def _render_part(
     filled = template.render(text, values, where, words)
     if part["type"] == "text":
         return {**part, "text": filled}
+    if part["type"] == KIND:
+        return way_of_part(part, where).part(filled)
     return {**part, "image_url": {**part["image_url"], "url": filled}}
 
 

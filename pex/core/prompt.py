@@ -229,23 +229,29 @@ class Prompt:
         return [*messages, {"role": "user", "content": turns[0]}] if turns else messages
 
     def render_with_images(
-        self, values: Mapping[str, Any], folder: Path, words: Hidden | None = None
+        self,
+        values: Mapping[str, Any],
+        folder: Path,
+        words: Hidden | None = None,
+        *,
+        by_digest: bool = False,
     ) -> list[Message]:
-        """The messages with `values` filled in and image files embedded as data.
+        """The messages with `values` filled in, and the files of images and documents read.
 
         Args:
             values: as in `render`.
             folder: the base of relative image paths; an image named by a value must be in it.
             words: as in `render`.
+            by_digest: put references in place of the content of documents.
 
         Raises:
-            PexError: a variable has no value, or an image cannot be sent.
+            PexError: a variable has no value, or an image or document cannot be sent.
         """
         messages = self.render(values, words)
         if not any(isinstance(message["content"], list) for message in messages):
             return messages
         whose = f"the project of the prompt '{self.name}'"
-        return with_files(messages, folder, self.templates, self.home, whose)
+        return with_files(messages, folder, self.templates, self.home, whose, by_digest=by_digest)
 
     def openai(
         self,

@@ -18,6 +18,7 @@ from jinja2.exceptions import SecurityError
 
 from pex.core import hidden, template_bounds
 from pex.core.columns import variable
+from pex.core.documents import is_way, way_of
 from pex.core.errors import PexError, nearest
 from pex.core.hidden import Hidden
 from pex.core.jinja import Environment, NotTextError
@@ -27,7 +28,7 @@ from pex.core.values import is_json_value, to_json_value
 _environment = Environment()
 
 
-_IMAGE = re.compile(r"!\[[^\]\n]{0,1000}\]\(((?:\{\{.{0,1000}?\}\}|[^(){}\n])+)\)")
+_IMAGE = re.compile(r"!\[([^\]\n]{0,1000})\]\(((?:\{\{.{0,1000}?\}\}|[^(){}\n])+)\)")
 """Bounded, so a text of only `![` takes time proportional to its length."""
 _ONLY_A_VARIABLE = re.compile(r"\s*\{\{-?\s*([A-Za-z_]\w*)\s*-?\}\}\s*")
 
@@ -49,18 +50,45 @@ _LONGEST_NOTE = 120
 
 
 def has_images(text: str) -> bool:
-    """Whether a template has Markdown images."""
+    """Whether a template has Markdown images, or documents, which are written like them."""
     return _IMAGE.search(text) is not None
+
+
+def check_documents(text: str, where: str) -> None:
+    """Raise a `PexError` if what is said of a document in a template has no meaning."""
+    for found in _IMAGE.finditer(text) if "![" in text else ():
+        if is_way(found[1]):
+            try:
+                way_of(found[1])
+            except PexError as error:
+                raise PexError(f"{where}: {error.message}", hint=error.hint) from None
+
+
+def documents(text: str) -> list[tuple[str, str]]:
+    """The documents in a template: how each goes in, and its address.
+
+    Example:
+        >>> documents("![](a.png) ![pdf as text 1-2]({{ invoice }})")
+        [('pdf as text 1-2', '{{ invoice }}')]
+    """
+    if "![" not in text:
+        return []
+    return [(found[1], found[2].strip()) for found in _IMAGE.finditer(text) if is_way(found[1])]
 
 
 def split_images(text: str) -> list[str]:
     """A template split at its Markdown images: text, address, text, …, text.
 
     Example:
-        >>> split_images("See ![the photo](a.png)!")
-        ['See ', 'a.png', '!']
+        >>> split_images("See ![the photo](a.png)! ![pdf as text](b.pdf)")
+        ['See ', 'a.png', '! ![pdf as text](b.pdf)']
     """
-    return _IMAGE.split(text)
+    pieces, at = [], 0
+    for found in _IMAGE.finditer(text):
+        if not is_way(found[1]):
+            pieces += [text[at : found.start()], found[2]]
+            at = found.end()
+    return [*pieces, text[at:]]
 
 
 def only_variable(text: str) -> str | None:
@@ -243,16 +271,23 @@ def _is_note(content: str, first: bool, last: bool) -> bool:
 
 
 def cut(text: str, values: Mapping[str, Any], where: str, words: Hidden | None = None) -> list[str]:
-    r"""Render a template and split it at its Markdown images: text, address, text, …, text.
+    """Render a template and split it at its images and documents.
 
-    Only images written in the template itself count; an image in a value is text.
+    The pieces are text, how, address, text, how, …: `how` is empty for an image. Only those
+    written in the template itself count; an image in a value is text.
 
     Example:
         >>> cut("See ![]({{ photo }})!", {"photo": "![](a.png)"}, "p")
-        ['See ', '![](a.png)', '!']
+        ['See ', '', '![](a.png)', '!']
+        >>> cut("![pdf as text]({{ a }})", {"a": "a.pdf"}, "p")
+        ['', 'pdf as text', 'a.pdf', '']
     """
-    marked = _IMAGE.sub(lambda found: _MARK + found[1].strip() + _MARK, text)
-    return render(marked, values, where, words).split(_MARK)
+
+    def mark(found: re.Match[str]) -> str:
+        way = str(way_of(found[1])) if is_way(found[1]) else ""
+        return f"{_MARK}{way}{_MARK}{found[2].strip()}{_MARK}"
+
+    return render(_IMAGE.sub(mark, text), values, where, words).split(_MARK)
 
 
 @functools.lru_cache(maxsize=512)

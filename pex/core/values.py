@@ -284,7 +284,7 @@ def _advice(value: Any) -> str:
     if isinstance(value, set | frozenset):
         return "a set has no order: give sorted(…)"
     if isinstance(value, bytes | bytearray | memoryview):
-        return "give text, for example by .decode()"
+        return "give text, for example by .decode(); bytes can be a PDF, an image, WAV or MP3"
     if hasattr(value, "model_dump"):
         return "give its .model_dump()"
     if hasattr(value, "__next__") or isinstance(value, range):

@@ -11,13 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 from pex import local
 from pex.cases.edits import Edits
+from pex.core import changed_documents
 from pex.core.about import VariantInfo
 from pex.core.batch_context import BatchContext
 from pex.core.call import Answer, Request
 from pex.core.cases import Case, select
+from pex.core.document_parts import noting
 from pex.core.errors import PexError, nearest
 from pex.core.events import RowKey
 from pex.core.project import project_of
+from pex.core.prompt import warn
 from pex.core.reading import Reading
 from pex.core.variant import Variant
 from pex.experiment import options
@@ -34,6 +37,7 @@ from pex.run.estimate import Preview, estimate, size_of
 from pex.run.journal import Journal, Mode, Run, check_mode
 from pex.run.ledger import Past, past
 from pex.run.model import by_ref
+from pex.run.part_support import check_parts
 from pex.run.prefix import prefixes
 from pex.run.prices import check_priced, price_of
 from pex.run.provider_batch import HALF, check_single
@@ -96,6 +100,10 @@ class _Plan:
     scorers: Sequence[Scorer]
     panel: JudgePanel | None
     toolbox: Toolbox
+    notes: Sequence[str] = ()
+    """What is not known of models and the files that they get, and which files were changed."""
+    documents: Mapping[Path, str] = dataclasses.field(default_factory=dict)
+    """The digest of each document of the requests."""
 
     @property
     def state(self) -> Path:
@@ -139,7 +147,10 @@ def preview(experiment: ExperimentState, chosen: RunOptions) -> Preview:
         part = HALF if chosen["provider_batch"] else 1.0
         whole = dataclasses.replace(
             sized(plan.requests, part, experiment.variants, plan.cases),
-            flagged=tuple(flagged_cases(plan.cases, plan.settings.guard.policy())),
+            flagged=(
+                *(f"Note: {note}" for note in plan.notes),
+                *flagged_cases(plan.cases, plan.settings.guard.policy()),
+            ),
             tools=tuple(plan.toolbox.described()),
         )
         if plan.panel is None:
@@ -172,7 +183,7 @@ def prepare(experiment: ExperimentState, chosen: RunOptions) -> tuple[Execution,
     clients = by_ref((variant.model, variant.via) for variant in asked)
     check_models(plan.models - clients.keys(), plan.settings)
     uri = _record_uri(plan, chosen)
-    plan = dataclasses.replace(plan, scorers=imported(plan.scorers))
+    plan = dataclasses.replace(_told(experiment, plan), scorers=imported(plan.scorers))
     if chosen["only"] is not None:
         plan = dataclasses.replace(plan, requests=_part(plan, experiment, chosen["only"], uri))
     todo = plan.requests
@@ -267,6 +278,14 @@ def _open_tools(toolbox: Toolbox, missing: Sequence[Request], variants: Sequence
         toolbox.open(variants)
 
 
+def _told(experiment: ExperimentState, plan: _Plan) -> _Plan:
+    """Say what is to be known of the documents of a run, and remember them for the next."""
+    where = f"experiment '{experiment.spec.name}'"
+    warn(plan.notes, where, str(experiment.path or plan.project))
+    changed_documents.remember(plan.state, plan.project, plan.documents)
+    return plan
+
+
 def _part_tag(plan: _Plan, experiment: ExperimentState) -> dict[str, str]:
     """The tag of a run on a part of the cases; none for a run on all."""
     from pex.record.search import PART
@@ -353,14 +372,17 @@ def _plan(experiment: ExperimentState, chosen: RunOptions) -> _Plan:
     toolbox = experiment.toolbox(chosen["allow_effects"])
     toolbox.check(experiment.variants, every=False)
     where = (longest, experiment.folder, settings.api_of, toolbox.loop_of)
-    todo = list(requests(experiment.variants, cases, times, *where))
+    notes = check_parts(experiment.variants, settings.api_of)
+    with noting() as used:
+        todo = list(requests(experiment.variants, cases, times, *where))
+    notes += changed_documents.changed(project / settings.journal.path, project, used)
     scorers, judges = parted(experiment.scorers)
     ready = (
         check_judges(judges, experiment.variants, longest, experiment.folder) if judges else None
     )
     if ready is not None:
         ready = dataclasses.replace(ready, api_of=settings.api_of)
-    return _Plan(project, settings, mode, cases, times, todo, scorers, ready, toolbox)
+    return _Plan(project, settings, mode, cases, times, todo, scorers, ready, toolbox, notes, used)
 
 
 def _identity(experiment: ExperimentState, plan: _Plan) -> Iterator[str]:

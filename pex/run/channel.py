@@ -11,6 +11,7 @@ from typing import Any
 
 import orjson
 
+from pex.core.attachments import filled, references_in
 from pex.core.call import Answer, Request
 from pex.core.errors import PexError
 from pex.core.responses import responses_body
@@ -20,8 +21,9 @@ from pex.run.budget import worst_case
 from pex.run.client import Pool, probe, session
 from pex.run.database import database_of
 from pex.run.endpoint import Endpoint, connect, connect_client
+from pex.run.errors import CallError
 from pex.run.hidden_words import Words, with_marks
-from pex.run.images import tokens_at_most
+from pex.run.images import attached_tokens, tokens_at_most
 from pex.run.limits import Limiter
 from pex.run.prices import Price, price_of
 from pex.run.providers import LOCAL
@@ -76,6 +78,20 @@ class Call:
         sent = orjson.dumps(self.sent) if chat else self._as_response(self.sent)
         return sent if self.words is None else self.words.filled(sent)
 
+    async def complete(self, payload: bytes) -> bytes:
+        """The bytes with the files that they name by a digest; read and drawn on a thread.
+
+        Raises:
+            CallError: a file is gone or was changed.
+        """
+        files = references_in(self.body["messages"])
+        if not files:
+            return payload
+        try:
+            return await asyncio.to_thread(filled, payload, files)
+        except PexError as error:
+            raise CallError("file", str(error), sent=False) from None
+
     def _as_response(self, body: dict[str, Any]) -> bytes:
         """The bytes for the Responses API that mean the same as a chat body."""
         self.previous, self.unsent = None, 0
@@ -100,8 +116,10 @@ class Call:
 
     def tokens(self, size: int) -> float:
         """About how many tokens it takes, where a rate of tokens is kept; else 0."""
-        size += self.unsent
-        return size / BYTES_PER_TOKEN if self.channel.lane.limiter.meter_tokens else 0.0
+        if not self.channel.lane.limiter.meter_tokens:
+            return 0.0
+        parts = attached_tokens(self.body["messages"], self.group[0].model)
+        return (size + self.unsent) / BYTES_PER_TOKEN + parts
 
 
 @dataclasses.dataclass(slots=True)

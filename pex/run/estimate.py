@@ -13,7 +13,7 @@ from pex.core.call import Request
 from pex.core.cases import Case
 from pex.core.safe_text import clean
 from pex.core.variant import Variant
-from pex.run.images import TOKENS_ABOUT, shown, without_images
+from pex.run.images import counted_bytes, shown, tokens_about, without_images
 from pex.run.ledger import Past
 from pex.run.prefix import Prefix, prefixes
 from pex.run.prices import Price
@@ -242,10 +242,10 @@ def _rates(requests: Sequence[Request], past: Past, tokenizers: Tokenizers) -> R
 
 def _size(request: Request, rates: Rates) -> float:
     rate, source = rates[request.model]
-    size = rate * len(_text(request).encode())
-    if source != EARLIER:  # else the images are in the rate
-        size += TOKENS_ABOUT * without_images(request.body["messages"])[1]
-    return size
+    if source == EARLIER:  # a rate for all that was sent
+        return rate * counted_bytes(request.body["messages"], request.model)
+    parts = tokens_about(request.body["messages"], request.model)
+    return rate * len(_text(request).encode()) + parts
 
 
 def _rate(

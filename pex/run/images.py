@@ -1,4 +1,4 @@
-"""Images in a request: what they weigh, and how a person sees them."""
+"""Images, files and recordings in a request: what they weigh, and how a person sees them."""
 
 from __future__ import annotations
 
@@ -7,20 +7,23 @@ from typing import Any
 
 import orjson
 
-TOKENS_AT_MOST = 50_000
-"""No image has been seen to cost more tokens (gpt-4o-mini: 2,833 + 5,667 for each of 8 tiles)."""
+from pex.core.attachments import attached
+from pex.run import part_tokens
 
-TOKENS_ABOUT = 1_000
+BYTES_PER_TOKEN = 3.5
+"""A rule of thumb for European languages; other scripts need up to three times the tokens."""
+
+_PARTS = frozenset({"image_url", "file", "input_audio"})
 
 
 def without_images(messages: Sequence[Mapping[str, Any]]) -> tuple[list[dict[str, Any]], int]:
-    """The messages with the images taken out, for sizes, and how many there were."""
+    """The messages with images and the like taken out, for sizes, and how many there were."""
     count = 0
     texts = []
     for message in messages:
         content = message["content"]
         if isinstance(content, list):
-            kept = [part for part in content if part.get("type") != "image_url"]
+            kept = [part for part in content if part.get("type") not in _PARTS]
             count += len(content) - len(kept)
             content = kept
         texts.append({**message, "content": content})
@@ -38,20 +41,58 @@ def tokens_at_most(body: Mapping[str, Any], size: int) -> int:
         if not isinstance(message["content"], list):
             continue
         for part in message["content"]:
-            if part.get("type") == "image_url":
-                size += TOKENS_AT_MOST - len(part["image_url"]["url"])
+            if part.get("type") in _PARTS:
+                size += part_tokens.tokens_at_most(part) - _length(part)
     return size
 
 
-def text_bytes(messages: Sequence[Mapping[str, Any]]) -> int:
-    """The size of the messages without their images."""
-    return len(orjson.dumps(without_images(messages)[0]))
+def tokens_about(messages: Sequence[Mapping[str, Any]], model: str) -> int:
+    """The likely number of prompt tokens of all that is not text."""
+    return sum(
+        part_tokens.tokens_about(part, model)
+        for message in messages
+        if isinstance(message.get("content"), list)
+        for part in message["content"]
+        if part.get("type") in _PARTS
+    )
+
+
+def attached_tokens(messages: Sequence[Mapping[str, Any]], model: str) -> int:
+    """The same for what a request only has a reference to, so its bytes do not count it."""
+    return sum(
+        part_tokens.tokens_about(part, model)
+        for message in messages
+        if isinstance(message.get("content"), list)
+        for part in message["content"]
+        if attached(part) is not None
+    )
+
+
+def _length(part: Mapping[str, Any]) -> int:
+    """The characters that a part has in a request's bytes, as far as they are known."""
+    kind = part["type"]
+    field = {"image_url": "url", "file": "file_data", "input_audio": "data"}[kind]
+    value = part[kind].get(field) if isinstance(part.get(kind), Mapping) else None
+    return len(value) if isinstance(value, str) else 0
+
+
+def counted_bytes(messages: Sequence[Mapping[str, Any]], model: str) -> int:
+    """The size of the messages, with the bytes for other parts that text of as many tokens has.
+
+    So the tokens for each byte of earlier calls say something about both.
+    """
+    texts, count = without_images(messages)
+    parts = tokens_about(messages, model) if count else 0
+    return len(orjson.dumps(texts)) + round(BYTES_PER_TOKEN * parts)
 
 
 def shown(part: Mapping[str, Any]) -> str:
     """A part of a message for a person: text as it is, an image by its address or size."""
+    attachment = attached(part)
+    if attachment is not None:
+        return f"[{attachment.shown}]"
     if part.get("type") != "image_url":
-        return str(part.get("text", ""))
+        return str(part.get("text", "")) or f"[{part.get('type')}]"
     url = part["image_url"]["url"]
     if not url.startswith("data:"):
         return f"[image {url}]"

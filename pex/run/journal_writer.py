@@ -16,7 +16,7 @@ from pex.core.call import Answer, Request, answer_from, checked
 from pex.core.errors import JournalError
 from pex.guard.redact import redact
 from pex.run.database import Connection, Database
-from pex.run.images import text_bytes
+from pex.run.images import counted_bytes
 from pex.run.journal import Run
 
 _SEEN_EVERY_S = 10.0
@@ -171,8 +171,8 @@ class Writer:
         ledger = [
             (e.id, run.id, now, e.request.model, e.request.variant, paid.prompt_tokens,
              paid.cached_tokens, paid.completion_tokens, paid.latency_s, paid.cost_usd,
-             e.at_most_usd, text_bytes(e.request.body["messages"]), paid.cache_write_tokens,
-             paid.reasoning_tokens, e.remark or paid.error_kind)
+             e.at_most_usd, counted_bytes(e.request.body["messages"], e.request.model),
+             paid.cache_write_tokens, paid.reasoning_tokens, e.remark or paid.error_kind)
             for e in entries
             if e.charged
             for paid in [e.paid or e.answer]

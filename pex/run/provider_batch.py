@@ -16,6 +16,7 @@ from typing import Any
 
 import orjson
 
+from pex.core.attachments import filled, references_in
 from pex.core.call import Answer, Request, read_count, restored
 from pex.core.errors import BudgetError, JournalError, PexError
 from pex.core.events import Away, Started
@@ -204,6 +205,8 @@ class ProviderBatchRunner:
                 )
                 words = self._words[key]
                 line = line if words is None else words.filled(line)
+                files = references_in(group[0].body["messages"])
+                line = await asyncio.to_thread(filled, line, files) if files else line
                 if lines and (len(lines) >= MOST_REQUESTS or size + len(line) > MOST_BYTES):
                     parts.append(await self._create(model, keys, lines))
                     lines, keys, size = [], [], 0

@@ -22,12 +22,10 @@ from pex.core.prompt import warn
 from pex.core.prompty_schema import response_format
 from pex.core.variant import Variant
 from pex.run.hidden_words import in_key
+from pex.run.images import BYTES_PER_TOKEN as BYTES_PER_TOKEN  # noqa: PLC0414 - used with requests
 
 PATH = "chat/completions"
 _PATHS = {"chat": PATH, "responses": "responses"}
-BYTES_PER_TOKEN = 3.5
-"""A rule of thumb for European languages; other scripts need up to three times the tokens."""
-
 _NEWER_NAME = re.compile(r"(openai|azure)/(o\d|gpt-[5-9])")
 _OWN_LIMITS = ("max_tokens", "max_completion_tokens")
 _LIMITS = frozenset({
@@ -177,7 +175,9 @@ def body_of(
     """
     params = _limited(variant.all_params, variant.model, max_tokens)
     try:
-        messages = variant.prompt.render_with_images(case.values, folder or Path(), words)
+        messages = variant.prompt.render_with_images(
+            case.values, folder or Path(), words, by_digest=True
+        )
     except PexError as error:
         raise PexError(f"{error.message} (case '{case.id}')", hint=error.hint) from None
     body = {"model": variant.model.partition("/")[2], "messages": messages, **params}

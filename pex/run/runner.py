@@ -273,6 +273,7 @@ class Runner:
         failure: CallError | None = CallError("stopped", "stopped")
         http = channel.take()
         try:
+            payload = await call.complete(payload)
             answer, headers = await ask(http, endpoint, payload, on_delta)
             self._conceal(call, answer)
             booked = bill(channel.price, answer, worst_usd)

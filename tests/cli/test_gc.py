@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import sqlite3
 import time
 from pathlib import Path
@@ -66,8 +67,14 @@ def test_old_answers_may_go(ran: pex.Results, project: Path) -> None:
         connection.execute(
             "UPDATE answers SET answered_at = ? WHERE case_id = 'c0'", [time.time() - 100 * 86400]
         )
+    page = project / ".pex" / "documents" / "a-1-1568.png"
+    page.parent.mkdir()
+    page.write_bytes(bytes(10))
+    os.utime(page, (0, 0))
+    (page.parent / "new.png").touch()
     done = pexlab("gc", folder=project)
     assert done.returncode == 0, done.stderr
+    assert re.search(r"pages and texts of documents +1 ", done.stdout)
     assert done.stdout.splitlines()[0].split()[:6] == [
         "answers",
         "older",
@@ -81,6 +88,7 @@ def test_old_answers_may_go(ran: pex.Results, project: Path) -> None:
     done = pexlab("gc", "--delete", "--json", folder=project)
     assert json.loads(done.stdout)["items"][0]["count"] == 2
     assert count(project) == 6
+    assert [path.name for path in page.parent.iterdir()] == ["new.png"]
     with sqlite3.connect(project / ".pex" / "journal.db") as connection:
         assert connection.execute("SELECT count(*) FROM ledger").fetchone() == (8,)
     assert pexlab("gc", "--older-than", "-1", folder=project).returncode == 2
