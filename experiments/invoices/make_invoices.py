@@ -164,7 +164,10 @@ class Page:
 
     def text(self, x: float, y: float, text: str, size: int = 10, bold: bool = False) -> None:
         """Write a line of text."""
-        safe = text.replace("\\", "\\\\").replace("(", "\\(").replace(")", "\\)")
+        safe = "".join(
+            chr(byte) if byte < 128 and chr(byte) not in "\\()" else f"\\{byte:03o}"
+            for byte in text.encode("cp1252")
+        )
         font = "F2" if bold else "F1"
         self.marks.append(f"BT /{font} {size} Tf {x:g} {A4[1] - y:g} Td ({safe}) Tj ET")
 
@@ -281,12 +284,12 @@ def pdf(pages: list[Page]) -> bytes:
             f"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 {A4[0]} {A4[1]}] "
             f"/Contents {first + 2 * number + 1} 0 R "
             "/Resources << /Font << /F1 3 0 R /F2 4 0 R >> >> >>",
-            f"<< /Length {len(marks.encode('cp1252'))} >>\nstream\n{marks}\nendstream",
+            f"<< /Length {len(marks)} >>\nstream\n{marks}\nendstream",
         ]
     out, places = b"%PDF-1.4\n", []
     for number, text in enumerate(objects, 1):
         places.append(len(out))
-        out += f"{number} 0 obj\n{text}\nendobj\n".encode("cp1252")
+        out += f"{number} 0 obj\n{text}\nendobj\n".encode("ascii")
     entries = "".join(f"{place:010d} 00000 n \n" for place in places)
     trailer = f"trailer\n<< /Size {len(objects) + 1} /Root 1 0 R >>\nstartxref\n{len(out)}\n%%EOF\n"
     table = f"xref\n0 {len(objects) + 1}\n0000000000 65535 f \n{entries}{trailer}"
