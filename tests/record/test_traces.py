@@ -383,7 +383,6 @@ def server(uri: str) -> Iterator[str]:
         yield url
 
 
-@pytest.mark.soak
 @pytest.mark.browser
 def test_mlflows_own_comparison_pairs_every_case_and_repeat(uri: str, server: str) -> None:
     frame = make_frame(make_cases(4), repeats=2)

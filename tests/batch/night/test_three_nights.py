@@ -162,7 +162,6 @@ def failures(file: Path) -> dict[str, str]:
     }
 
 
-@pytest.mark.soak
 @pytest.mark.browser
 def test_nights_of_cron_name_a_changed_prompt_a_changed_model_and_a_night_that_did_not_run(
     project: Path, lab: FaultyEndpoint, hook: Hook
