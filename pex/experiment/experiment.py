@@ -42,6 +42,7 @@ from pex.score.base import Scorer
 from pex.score.build import build, parted
 from pex.score.judge.judge import Judge
 from pex.score.tool_names import check_tool_names
+from pex.score.turns import check_turns
 from pex.tools.spec import named_tools, written
 from pex.tools.toolbox import MAX_STEPS, Toolbox
 
@@ -263,6 +264,7 @@ class Experiment:
         self._built = build(scorers, cases, base)
         self._criteria(strict=strict)
         check_tool_names(self._built, [variant.prompt for variant in variants])
+        check_turns(self._built, variants, cases)
         check_judges(parted(self._built)[1], variants, 1, self.folder)
         self._gate = self._resolved_gate()
 

@@ -16,7 +16,8 @@ from pex.score.base import LateScorer, Rule, RuleScorer, Scorer, check_expected
 from pex.score.field_rules import FieldRule
 from pex.score.function import callable_name, callable_rule
 from pex.score.judge.judge import Judge
-from pex.score.kinds import KINDS, JudgeKind
+from pex.score.kinds import KINDS, JudgeKind, Kind, OfTurns
+from pex.score.turns import EachTurn, by_turn, whole_conversation
 from pex.score.world import world_rule
 
 T = TypeVar("T")
@@ -187,7 +188,10 @@ def _build_kind(item: dict[str, Any], cases: list[Case], base: Path) -> Scorer |
         own = item["function"] if kind == "function" else given.default_name()
         name = own if given.name is None else given.name
         rule = _OF_FUNCTION[kind]
-        return _build_rule(check_name(name, "score name"), lambda: rule(function, cases))
+        return _build_rule(
+            check_name(name, "score name"),
+            lambda: _of_turns(given, cases, lambda shown: rule(function, shown)),
+        )
     options = validate(KINDS[kind], item, f"scorer '{item.get('name') or kind}'")
     if isinstance(options, JudgeKind):
         return _build_one(options.judge(base), cases, base)
@@ -195,11 +199,23 @@ def _build_kind(item: dict[str, Any], cases: list[Case], base: Path) -> Scorer |
     check_name(name, "score name")
     if options.needs_expected():
         check_expected(cases, name)
+
+    def rule_of() -> Rule:
+        return _of_turns(options, cases, lambda shown: options.rule(shown, base))
+
     reference = options.imports()
     if reference is not None:
         _told(name, lambda: parts_of(reference))
-        return LateScorer(name, lambda: _build_rule(name, lambda: options.rule(cases, base)))
-    return _build_rule(name, lambda: options.rule(cases, base))
+        return LateScorer(name, lambda: _build_rule(name, rule_of))
+    return _build_rule(name, rule_of)
+
+
+def _of_turns(options: Kind, cases: Sequence[Case], make: Callable[[Sequence[Case]], Rule]) -> Rule:
+    """The rule, on the part of a conversation that its options name."""
+    turns = options.turns if isinstance(options, OfTurns) else "last"
+    if turns == "each":
+        return EachTurn(make(by_turn(cases)))
+    return whole_conversation(make(cases)) if turns == "whole" else make(cases)
 
 
 def _build_rule(name: str, rule: Callable[[], Rule]) -> RuleScorer:

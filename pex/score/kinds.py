@@ -31,6 +31,7 @@ from pex.score.judge.goal import goal_rubric
 from pex.score.judge.judge import Judge
 from pex.score.tool_path import COLUMN, ToolCallOptions, ToolCalls
 from pex.score.tool_path_steps import ForbiddenTools, Steps
+from pex.score.turns import Turns
 from pex.score.world import EXPECTED, State, world_rule
 
 
@@ -80,7 +81,13 @@ class Kind(Strict):
         return None
 
 
-class _Exact(Kind):
+class OfTurns(Kind):
+    """A scorer of answers that can look at a conversation in three ways."""
+
+    turns: Turns = "last"
+
+
+class _Exact(OfTurns):
     ignore_case: bool = False
     strip: bool = True
 
@@ -88,7 +95,7 @@ class _Exact(Kind):
         return text.exact(self.ignore_case, self.strip)
 
 
-class _Contains(Kind):
+class _Contains(OfTurns):
     ignore_case: bool = True
     value: str | list[str] | None = None
 
@@ -99,7 +106,7 @@ class _Contains(Kind):
         return self.value is None
 
 
-class _Regex(Kind):
+class _Regex(OfTurns):
     pattern: str | None = None
     ignore_case: bool = False
     full: bool = False
@@ -111,14 +118,14 @@ class _Regex(Kind):
         return self.pattern is None
 
 
-class _Label(Kind):
+class _Label(OfTurns):
     labels: list[LabelText] | None = Field(default=None, min_length=1)
 
     def rule(self, cases: Sequence[Case], base: Path) -> Rule:
         return label.label(label.allowed_labels(self.labels, cases))
 
 
-class _Json(Kind):
+class _Json(OfTurns):
     schema_: dict[str, Any] | str | None = Field(default=None, alias="schema")
 
     def rule(self, cases: Sequence[Case], base: Path) -> Rule:
@@ -137,7 +144,7 @@ class _Json(Kind):
         return False
 
 
-class _Number(Kind):
+class _Number(OfTurns):
     tolerance: float = Field(default=0.0, ge=0)
     relative: float = Field(default=0.0, ge=0)
 
@@ -146,7 +153,7 @@ class _Number(Kind):
         return number.number(self.tolerance, self.relative)
 
 
-class _OfFields(Kind):
+class _OfFields(OfTurns):
     """A scorer of structured answers, field by field."""
 
     fields: (
@@ -191,7 +198,7 @@ class RecordsKind(_OfFields):
         return rule
 
 
-class _Similarity(Kind):
+class _Similarity(OfTurns):
     ignore_case: bool = False
 
     def rule(self, cases: Sequence[Case], base: Path) -> Rule:
@@ -201,7 +208,7 @@ class _Similarity(Kind):
         return True
 
 
-class _Length(Kind):
+class _Length(OfTurns):
     # Strict: `max_words: true` is a mistake, not the number 1.
     max_words: int | None = Field(default=None, ge=0, strict=True)
     min_words: int | None = Field(default=None, ge=0, strict=True)
@@ -231,7 +238,7 @@ class _Latency(Kind):
         return self.max_s is None
 
 
-class _OfOutput(Kind):
+class _OfOutput(OfTurns):
     """A check of answers: it needs no expected one."""
 
     allow: Annotated[list[str], BeforeValidator(_as_list)] = Field(default_factory=list)
@@ -272,7 +279,7 @@ class _Canary(Kind):
         return clean.canary()
 
 
-class FunctionKind(Kind):
+class FunctionKind(OfTurns):
     """`function`: a function in a module of the project or of an installed package."""
 
     function: str
