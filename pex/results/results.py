@@ -130,6 +130,25 @@ class Results:
             raise PexError(what, hint=nearest(str(score), ordered) if ordered else None)
         return pass_k_table(self.frame, score)
 
+    def partings(self, against: str | None = None) -> pd.DataFrame:
+        """Where the paths of tool calls first part, from recorded ones or from another variant's.
+
+        Args:
+            against: the other variant; None: the path that is recorded with each case (columns
+                `tool_replies` or `expected_calls`), of which only the calls and replies are known.
+
+        Returns:
+            One row per answer that can be compared: `variant`, `case_id`, `repeat`, `call` (its
+            number, missing if the paths are equal), `kind` (tool, arguments, reply, missing,
+            further, answer) and `text`, what differs in a line.
+
+        Raises:
+            PexError: no case has a recorded path, or there is no such variant.
+        """
+        from pex.results.partings import partings
+
+        return partings(self.frame, against)
+
     def __repr__(self) -> str:
         from pex.report.tables import summary_text
 

@@ -43,6 +43,7 @@ DEFAULTS: dict[str, Any] = {
     "tags": {},
     "inputs": None,
     "tool_calls": [],
+    "path": [],
     "feedback": [],
     "spans": "whole",
 }
@@ -50,9 +51,9 @@ DEFAULTS: dict[str, Any] = {
 
 `started_at` is a moment or milliseconds (default: one trace a minute up to now), `state` is ok,
 error or unfinished, `error` a pair (type, message), `prompt` "name/version" or a list of these,
-`inputs` the variables of the application's span, `feedback` a list of dicts (name, value, source,
-by, comment, at), `spans` is whole, none (the trace has only its info) or broken (their JSON ends
-in the middle).
+`inputs` the variables of the application's span, `path` the messages after the user's, `feedback` a
+list of dicts (name, value, source, by, comment, at), `spans` is whole, none (the trace has only its
+info) or broken (their JSON ends in the middle).
 """
 CHUNK = 2000
 _STATES = {"ok": "OK", "error": "ERROR", "unfinished": "IN_PROGRESS"}
@@ -186,7 +187,7 @@ def _spans(
         whole["mlflow.spanOutputs"] = row["response"]
     yield _span(trace_id, number, root, None, row["name"], "CHAIN", first, last, whole, row)
     messages = [{"role": "system", "content": row["system"]}] if row["system"] else []
-    messages += [{"role": "user", "content": row["request"]}]
+    messages += [{"role": "user", "content": row["request"]}, *row["path"]]
     chat: dict[str, Any] = {
         "mlflow.spanType": "CHAT_MODEL",
         "mlflow.spanInputs": {"model": row["model"], "messages": messages},

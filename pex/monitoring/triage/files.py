@@ -12,14 +12,16 @@ from filelock import FileLock
 from pex.cases.add_columns import add_columns
 from pex.cases.file import add, check_editable, write
 from pex.cases.forget_rows import without_rows
-from pex.core.canonical_json import digest
+from pex.core.canonical_json import canonical_text, digest
 from pex.core.case import Case
 from pex.core.case_files import rows_of
 from pex.core.cases import ROLES, parse_cases, read_cases, roles_of
 from pex.core.errors import PexError, nearest
+from pex.core.paths import PathCall
 from pex.core.provenance import Provenance
 from pex.core.reading import Reading
 from pex.core.splits import COLUMN, SETS
+from pex.monitoring.trace_path import path_columns
 from pex.project.edit_requirements import with_requirements
 from pex.project.spec import Requirement, load_spec
 
@@ -58,6 +60,11 @@ class Change:
             write(self.path, data.replace(row, b""), seen)
 
 
+PATH_COLUMNS = ("expected_calls", "tool_replies", "world", "expected_world", "forbidden_tools",
+                "goal")  # fmt: skip
+"""Columns of the cases of paths: a trace does not have to fill them."""
+
+
 class Files:
     """The files of one experiment.
 
@@ -73,6 +80,7 @@ class Files:
         table = read_cases(spec.cases.model_dump(), spec.columns, self.path.parent)
         self._reading: Reading = table.reading
         self.inputs = list(table.cases[0].inputs) if table.cases else []
+        self._has_ids = any(column.role == "id" for column in table.columns)
         found = {case.inputs.get(COLUMN) for case in table.cases}
         self.expects = any(case.expected is not None for case in table.cases)
         """Whether its cases have expected answers."""
@@ -107,17 +115,40 @@ class Files:
         found = {**(variables or {}), **(given or {})}
         if COLUMN in self.inputs:
             found.setdefault(COLUMN, self._held_out)
-        texts = [name for name in self.inputs if name != COLUMN]
+        texts = [name for name in self.inputs if name not in (COLUMN, *PATH_COLUMNS)]
         if len(texts) == 1 and text:
             found.setdefault(texts[0], text)
-        missing = [name for name in self.inputs if name not in found]
+        missing = [name for name in self.inputs if name not in (*found, *PATH_COLUMNS)]
         if not missing:
-            return {name: found[name] for name in self.inputs}
+            return {name: found[name] for name in self.inputs if name in found}
         there = ", ".join(variables or {}) or "only the text of the user"
         raise PexError(
             f"{self.cases_path.name} needs {', '.join(missing)}; the trace has {there}",
             hint=f"give them: inputs={{{', '.join(f'{name!r}: …' for name in missing)}}}",
         )
+
+    def path_inputs(self, calls: Sequence[PathCall]) -> dict[str, Any]:
+        """A recorded path as inputs of a case: expected calls and recorded replies.
+
+        Args:
+            calls: the path.
+
+        Raises:
+            PexError: there are no calls, or the columns would change the ids of the other cases.
+        """
+        if not calls:
+            raise PexError("the trace has no tool calls: there is no path", hint="take 'case'")
+        columns: dict[str, Any] = dict(path_columns(calls))
+        if self.cases_path.suffix.lower() == ".jsonl":
+            return columns
+        missing = [name for name in columns if name not in self.inputs]
+        if missing and not self._has_ids:
+            raise PexError(
+                f"{self.cases_path.name} has no column {' or '.join(missing)}, and no ids: new "
+                "columns would change what its cases are",
+                hint="give its cases ids, in a column case_id, or keep them as .jsonl",
+            )
+        return {name: canonical_text(value) for name, value in columns.items()}
 
     def add_case(
         self,
@@ -151,6 +182,8 @@ class Files:
             names = list(dict.fromkeys(str(key) for row in rows for key in row))
             roles = roles_of(names, self._columns, path.name)
             own = dict(inputs)
+            if path.suffix.lower() != ".jsonl":  # a table has a cell in every column
+                own = {name: None for name in names if name in PATH_COLUMNS} | own
             case_id = digest(own)
             if "id" in roles:
                 case_id = f"t-{digest(origin.trace)}" if origin else f"i-{case_id}"
@@ -174,7 +207,8 @@ class Files:
                         f"{path.name} already has a case {which}: '{other.id}'",
                         hint=f"link the trace to it: known('{other.id}'), or change that row",
                     )
-            columns = list(origin.row()) if origin else []
+            columns = [name for name in PATH_COLUMNS if own.get(name) is not None]
+            columns += list(origin.row()) if origin else []
             if case.tags and "tags" not in roles:
                 columns.append(self._columns.get("tags", ROLES["tags"]))
             if columns:

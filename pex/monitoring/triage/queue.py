@@ -15,6 +15,7 @@ from pex.core.provenance import Provenance
 from pex.guard.placeholders import Placeholders, hide_in
 from pex.monitoring.fetch_texts import TraceTexts, fetch_texts
 from pex.monitoring.reading import user_digest
+from pex.monitoring.trace_path import path_of_spans
 from pex.monitoring.triage.agreement import Agreement, agreement_of, all_decisions
 from pex.monitoring.triage.decision import Decision, Item
 from pex.monitoring.triage.details import details, feedback_line
@@ -153,6 +154,7 @@ class Queue:
         reason: str = "",
         *,
         inputs: Mapping[str, Any] | None = None,
+        path: bool = False,
     ) -> Decision:
         """Append the trace to the experiment's file of cases.
 
@@ -162,14 +164,17 @@ class Queue:
             reason: why.
             inputs: those that the trace does not have, or has otherwise, such as
                 `{"split": "train"}`.
+            path: with its tool calls, as expected ones and as recorded replies.
 
         Raises:
-            PexError: no experiment is known, or the file cannot hold the case.
+            PexError: no experiment is known, the file cannot hold the case, or there is no path.
         """
         files, trace_id = self._place("case"), self._id(item)
         self._check(trace_id)
         texts = self._texts(trace_id)
         given = files.inputs_of(texts.variables, texts.request, inputs)
+        if path:
+            given |= files.path_inputs(path_of_spans(texts.spans))
         feedback = feedback_line(self._said(trace_id), texts)
         hidden, found = self._hidden([given, expected, reason, feedback])
         given, expected, reason, feedback = hidden

@@ -5,12 +5,14 @@ import { button, element, output } from "../../widgets/shared.js";
 
 const FORMS = {
   case: ["Corrected answer", true],
+  path: ["Corrected answer; its tool calls become expected ones, their replies are recorded", true],
   requirement: ["What must hold, as a sentence", true],
   known: ["Requirement, case or issue", false],
   "not ours": [null, false],
   incident: [null, false],
 };
-const HELP = "c case, r requirement, k known, n not ours, i incident, ↓ or j next, ↑ or p previous, a all alike, u undo, e reason. In a form: Ctrl+Enter saves, Esc cancels. Personal data in what you write is replaced by placeholders.";
+const WRITES = ["c", "t", "r"]; // keys whose decisions go into an experiment's files
+const HELP = "c case, t case with its path of tool calls, r requirement, k known, n not ours, i incident, ↓ or j next, ↑ or p previous, a all alike, u undo, e reason. In a form: Ctrl+Enter saves, Esc cancels. Personal data in what you write is replaced by placeholders.";
 
 function renderTriage({ model, el }) {
   const root = element("div", "pex pex-kit pex-triage");
@@ -82,6 +84,7 @@ function renderTriage({ model, el }) {
   }
   const acts = {
     c: ["Case", () => decide("case")],
+    t: ["Case with its path", () => decide("path")],
     r: ["Requirement", () => decide("requirement")],
     k: ["Known", () => decide("known")],
     n: ["Not ours", () => decide("not ours")],
@@ -110,7 +113,7 @@ function renderTriage({ model, el }) {
     boxes = {};
     const parts = [];
     const [text, long] = FORMS[open] ?? [];
-    if (text) parts.push(field("text", text, open === "case" ? state().shown.answer : "", long));
+    if (text) parts.push(field("text", text, ["case", "path"].includes(open) ? state().shown.answer : "", long));
     parts.push(field("reason", "Reason (it stays for the next ones)", reason, false));
     form.replaceChildren(...parts);
     foot.replaceChildren(
@@ -127,7 +130,7 @@ function renderTriage({ model, el }) {
         const node = button("", act, `${many} (${key})`);
         node.append(element("kbd", "", key), ` ${many}`);
         if (key === "a") node.setAttribute("aria-pressed", String(alike));
-        const needs = key === "c" || key === "r";
+        const needs = WRITES.includes(key);
         node.disabled = (needs && !state().files) || (key !== "u" && key !== "?" && !state().shown);
         return node;
       }),
@@ -176,7 +179,7 @@ function renderTriage({ model, el }) {
     } else {
       const act = acts[others[event.key] ?? event.key];
       if (!act || event.ctrlKey || event.metaKey || event.altKey) return;
-      const needs = event.key === "c" || event.key === "r";
+      const needs = WRITES.includes(event.key);
       if (needs && !state().files) line.textContent = "A case or requirement needs an experiment: pex.triage(…, to='…/experiment.yaml')";
       else act[1]();
     }

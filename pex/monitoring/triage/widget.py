@@ -94,8 +94,8 @@ class TriageWidget(anywidget.AnyWidget):
     def _decide(self, kind: str, trace_id: str, content: Mapping[str, Any]) -> Decision | None:
         queue, reason = self._queue, str(content.get("reason", ""))
         text, alike = str(content.get("text", "")), content.get("alike") is True
-        if kind == "case":
-            return queue.case(trace_id, expected=text or None, reason=reason)
+        if kind in ("case", "path"):
+            return queue.case(trace_id, text or None, reason, path=kind == "path")
         if kind == "requirement":
             return queue.requirement(trace_id, text, reason)
         if kind == "known":

@@ -425,3 +425,30 @@ def test_the_settings_say_what_is_no_personal_data_and_which_names_are(shop, pro
         (project / "pex.toml").write_text(f"{settings}\n{extra.replace(*wrong)}")
         with pytest.raises(PexError, match=said_of_it):
             queue_of(shop)
+
+
+def test_a_path_becomes_a_case_with_expected_calls_and_recorded_replies(shop, uri):
+    call = {"id": "1", "function": {"name": "look_up", "arguments": '{"mail": "ada@firm.org"}'}}
+    path = [
+        {"role": "assistant", "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "1", "content": "sent to ada@firm.org"},
+    ]
+    row = {"trace_id": "tr-path", "request": "Where is it?", "state": "error", "path": path}
+    bulk_traces(uri, "app", [row])
+    with pytest.raises(PexError, match=r"cases\.csv has no column expected_calls .* no ids"):
+        queue_of(shop).case("tr-path", path=True)
+    (shop / "cases.csv").write_text("case_id,question,expected\nred,Is it red?,no\n")
+    queue = queue_of(shop)
+    with pytest.raises(PexError, match="the trace has no tool calls"):
+        queue.case("tr-err", path=True)
+    decision = queue.case("tr-path", expected="In Bern.", path=True)
+    red, case = load_cases(shop / "cases.csv")
+    assert (red.id, red.inputs["question"]) == ("red", "Is it red?")
+    wanted = {"name": "look_up", "arguments": {"mail": "[EMAIL_1]"}}
+    assert json.loads(case.inputs["expected_calls"]) == [wanted]
+    assert json.loads(case.inputs["tool_replies"]) == [{**wanted, "reply": "sent to [EMAIL_1]"}]
+    assert decision.replaced == ("[EMAIL_1]",)
+    queue.case("tr-err", expected="Soon.")  # beside cases with a path, one without
+    queue.undo()
+    queue.undo()
+    assert (shop / "cases.csv").read_text().startswith("case_id,question,expected\n")
