@@ -21,6 +21,7 @@ from pex.core.case_files import rows_of
 from pex.core.cases import ROLES, Case, parse_cases, roles_of
 from pex.core.encodings import called
 from pex.core.errors import PexError, nearest
+from pex.core.paths import PATH_COLUMNS
 from pex.core.provenance import ALL_COLUMNS
 from pex.core.reading import Reading, complete, csv_reader, text_of
 from pex.core.text import value_text
@@ -111,6 +112,10 @@ def add(
     changed = _encoded(text + (line + end if closed else end + line), path, reading)
     new = parse_cases(changed, path, columns, reading)[-1]
     same = dataclasses.replace(case, id=new.id if "id" not in roles else case.id)
+    # A new column of a JSONL file is empty in the rows before; without ids, it would change theirs.
+    added = {name: None for name in case.inputs if cases and name not in cases[0].inputs}
+    if added:
+        cases = [dataclasses.replace(one, inputs={**one.inputs, **added}) for one in cases]
     return _checked(changed, path, columns, [*cases, same], reading)
 
 
@@ -272,7 +277,7 @@ def _row(
         missing = name not in roles.values()
         row[name] = list(case.tags) if lists or missing else "; ".join(case.tags)
     names = list(dict.fromkeys(str(key) for other in rows for key in other))
-    free = [ROLES["tags"]]
+    free = [ROLES["tags"], *(PATH_COLUMNS if path.suffix.lower() == ".jsonl" else ())]
     if case.provenance is not None:
         row |= case.provenance.row()
         free += ALL_COLUMNS if path.suffix.lower() == ".jsonl" else ()

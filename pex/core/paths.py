@@ -9,6 +9,10 @@ from typing import Any
 
 from pex.core.call import Answer
 
+PATH_COLUMNS = ("expected_calls", "tool_replies", "world", "expected_world", "forbidden_tools",
+                "goal")  # fmt: skip
+"""Columns of the cases of paths: what is expected of a path, and what its tools stand on."""
+
 _SHORT = 160
 """The longest call in a message, in characters."""
 _LONG = 4000
@@ -129,7 +133,7 @@ def calls_of(answer: Answer) -> list[PathCall]:
         >>> [str(call) for call in calls_of(Answer(tool_calls=[call]))]
         ['f()']
     """
-    steps = getattr(answer, "steps", None)
+    steps = answer.steps
     if steps:
         return list(_of_steps(steps))
     found = list(calls_in(answer.conversation or ()))
@@ -162,7 +166,7 @@ def number_of_steps(answer: Answer) -> int:
         >>> number_of_steps(Answer("Hi"))
         1
     """
-    steps = getattr(answer, "steps", None)
+    steps = answer.steps
     if steps:
         return len(steps)
     replies = [m for m in answer.conversation or () if m.get("role") == "assistant"]

@@ -13,8 +13,9 @@ from typing import Any
 from pex.core.paths import PathCall, calls_in, read_arguments
 from pex.core.sanitized_json import sanitized_json
 from pex.monitoring.spans import GIVEN, INPUTS, OUTPUTS, StoredSpan
+from pex.score.tool_path import COLUMN
+from pex.tools.spec import REPLIES
 
-EXPECTED, REPLIES = "expected_calls", "tool_replies"
 _SAID = (OUTPUTS, "gen_ai.output.messages", "gen_ai.completion", "output.value")
 _CALLS = ("tool_call", "tool_use", "function_call")
 _REPLY = ("response", "result", "output", "content")
@@ -60,7 +61,7 @@ def path_columns(calls: Sequence[PathCall]) -> dict[str, list[dict[str, Any]]]:
         for one, call in zip(expected, calls, strict=True)
         if call.reply is not None
     ]
-    kept: dict[str, list[dict[str, Any]]] = sanitized_json({EXPECTED: expected, REPLIES: replies})
+    kept: dict[str, list[dict[str, Any]]] = sanitized_json({COLUMN: expected, REPLIES: replies})
     return kept
 
 

@@ -13,11 +13,11 @@ from pex.core.paths import PathCall, calls_of, first_difference, read_call
 from pex.score.frame import restore
 from pex.score.reading import NoJson, parse_json
 from pex.score.tool_path import COLUMN, read_expected
+from pex.tools.spec import REPLIES
 
 if TYPE_CHECKING:
     import pandas as pd
 
-REPLIES = "tool_replies"
 COLUMNS = ("variant", "case_id", "repeat", "call", "kind", "text")
 
 

@@ -137,10 +137,9 @@ def _after(answer: Answer, case: Case) -> dict[str, Any] | None:
 
 def world_after(answer: Answer, before: dict[str, Any] | None) -> dict[str, Any] | None:
     """The world after a path; as before if no tool was called, None if it is not known."""
-    world = getattr(answer, "world", None)
-    if world is None and not calls_of(answer):
+    if answer.world is None and not calls_of(answer):
         return before
-    return world
+    return answer.world
 
 
 def leaves(world: Mapping[str, Any], place: Place = ()) -> Iterator[tuple[Place, Any]]:

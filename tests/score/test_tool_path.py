@@ -19,11 +19,6 @@ from pex.score.tool_names import check_tool_names
 from pex.score.tool_path import ORDERS
 
 
-class _Answer(Answer):
-    world: Any = None
-    steps: Any = None
-
-
 def _call(name: str, **arguments: Any) -> dict[str, Any]:
     return {"id": name, "function": {"name": name, "arguments": json.dumps(arguments)}}
 
@@ -136,7 +131,7 @@ def test_a_tool_that_no_prompt_has_is_a_mistake() -> None:
 
 def _path(*tools: dict[str, Any]) -> Answer:
     """An answer with one tool in each step."""
-    answer = _Answer("done")
+    answer = Answer("done")
     steps = [{"tools": [{"reply": "{}", "error": None, **tool}]} for tool in tools]
     answer.conversation = [
         message
@@ -193,7 +188,7 @@ WORLD = {"orders": {"A1": {"status": "open", "total": 3}, "B2": {"status": "open
 def test_the_world_is_as_expected_and_nothing_else_has_changed(
     after: dict[str, Any], options: dict[str, Any], right: bool, reason: str
 ) -> None:
-    answer = _Answer("done", tool_calls=[LOOK])
+    answer = Answer("done", tool_calls=[LOOK])
     answer.world = {"orders": after, "log": []}
     wanted = {"orders": {"A1": {"status": "cancelled"}}}
     score = _score({"kind": "state", **options}, answer, world=WORLD, expected_world=wanted)

@@ -17,7 +17,7 @@ from pex.core.case import Case
 from pex.core.case_files import rows_of
 from pex.core.cases import ROLES, parse_cases, read_cases, roles_of
 from pex.core.errors import PexError, nearest
-from pex.core.paths import PathCall
+from pex.core.paths import PATH_COLUMNS, PathCall
 from pex.core.provenance import Provenance
 from pex.core.reading import Reading
 from pex.core.splits import COLUMN, SETS
@@ -58,11 +58,6 @@ class Change:
                     hint="remove it by hand if it is not to stay",
                 )
             write(self.path, data.replace(row, b""), seen)
-
-
-PATH_COLUMNS = ("expected_calls", "tool_replies", "world", "expected_world", "forbidden_tools",
-                "goal")  # fmt: skip
-"""Columns of the cases of paths: a trace does not have to fill them."""
 
 
 class Files:
@@ -139,15 +134,15 @@ class Files:
         if not calls:
             raise PexError("the trace has no tool calls: there is no path", hint="take 'case'")
         columns: dict[str, Any] = dict(path_columns(calls))
-        if self.cases_path.suffix.lower() == ".jsonl":
-            return columns
         missing = [name for name in columns if name not in self.inputs]
         if missing and not self._has_ids:
             raise PexError(
                 f"{self.cases_path.name} has no column {' or '.join(missing)}, and no ids: new "
                 "columns would change what its cases are",
-                hint="give its cases ids, in a column case_id, or keep them as .jsonl",
+                hint="give its cases ids, in a column case_id",
             )
+        if self.cases_path.suffix.lower() == ".jsonl":
+            return columns
         return {name: canonical_text(value) for name, value in columns.items()}
 
     def add_case(
@@ -182,8 +177,8 @@ class Files:
             names = list(dict.fromkeys(str(key) for row in rows for key in row))
             roles = roles_of(names, self._columns, path.name)
             own = dict(inputs)
-            if path.suffix.lower() != ".jsonl":  # a table has a cell in every column
-                own = {name: None for name in names if name in PATH_COLUMNS} | own
+            # A path column that the file has is part of every case, empty or not.
+            own = {name: None for name in names if name in PATH_COLUMNS} | own
             case_id = digest(own)
             if "id" in roles:
                 case_id = f"t-{digest(origin.trace)}" if origin else f"i-{case_id}"

@@ -13,6 +13,7 @@ from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 from mlflow.tracing.client import TracingClient
 
 import pex
+from pex.cli.importing import import_file
 from pex.core.cases import load_cases
 from pex.core.errors import PexError
 from pex.monitoring.sql_traces import SqlTraces
@@ -452,3 +453,26 @@ def test_a_path_becomes_a_case_with_expected_calls_and_recorded_replies(shop, ur
     queue.undo()
     queue.undo()
     assert (shop / "cases.csv").read_text().startswith("case_id,question,expected\n")
+
+
+def test_traces_are_imported_as_cases_from_the_command_line(shop, uri):
+    call = {"id": "1", "function": {"name": "look_up", "arguments": '{"order": "A7"}'}}
+    path = [
+        {"role": "assistant", "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "1", "content": "open"},
+    ]
+    bulk_traces(uri, "app", [{"trace_id": "tr-path", "request": "Where is it?", "path": path}])
+    (shop / "cases.csv").unlink()
+    (shop / "cases.jsonl").write_text('{"case_id": "red", "question": "Is it red?"}\n')
+    spec = shop / "experiment.yaml"
+    spec.write_text(spec.read_text().replace("cases.csv", "cases.jsonl"))
+    for _ in range(2):  # the second time it is there already
+        import_file(trace=["tr-path"], to=spec)
+    _, case = load_cases(shop / "cases.jsonl")
+    wanted = {"name": "look_up", "arguments": {"order": "A7"}}
+    assert case.inputs["expected_calls"] == [wanted]
+    assert case.inputs["tool_replies"] == [{**wanted, "reply": "open"}]
+    with pytest.raises(PexError, match="trace 'tr-err': the trace has no tool calls"):
+        import_file(trace=["tr-err"], to=spec)
+    with pytest.raises(PexError, match="there is no trace 'tr-gone'"):
+        import_file(trace=["tr-gone"], to=spec)
