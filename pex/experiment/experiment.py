@@ -647,6 +647,7 @@ class Experiment:
                 scorers=self._scorers,
                 built=self._built,
                 base=self._scorers_folder,
+                tools=self._tools,
             ),
             last=self.results.frame if self.results is not None else None,
             cases_path=self._cases_path,

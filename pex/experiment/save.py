@@ -19,6 +19,7 @@ from pex.run.model import settings_lines
 from pex.score.base import Scorer
 from pex.score.build import dump
 from pex.score.judge.judge import Judge
+from pex.tools.spec import written
 
 
 def save(
@@ -131,6 +132,7 @@ def kept_files(
     scorers: Sequence[Any],
     built: Sequence[Scorer | Judge],
     base: Path,
+    tools: Mapping[str, Any],
 ) -> dict[str, str]:
     """The experiment as files to store with the record; parts that cannot be stored are left out.
 
@@ -143,6 +145,7 @@ def kept_files(
         scorers: its scorers as the user gave them.
         built: the scorers built from them.
         base: the folder that paths in them are relative to.
+        tools: what runs for its tools, as the user gave it.
     """
     files = {"cases.jsonl": cases_text(cases)}
     prompts = {variant.prompt.name: variant.prompt for variant in variants}
@@ -163,6 +166,9 @@ def kept_files(
                 item["schema"] = _unused("schemas", Path(item["schema"]).name, files)
                 files[item["schema"]] = text
             data["scorers"].append(item)
+    data["tools"] = {}
+    with contextlib.suppress(PexError):  # a notebook's function: then the calls are the answer
+        data["tools"] = {name: written(name, tool) for name, tool in tools.items()}
     files["experiment.yaml"] = dump_spec(
         spec.model_copy(update=data | variants_spec(variants, refs))
     )

@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 from pex.core.canonical_json import canonical_json, canonical_text, digest
 from pex.core.sent_messages import SentMessages
 from pex.guard.redact import redact
+from pex.record.path_spans import lasted_ms as path_ms
+from pex.record.path_spans import path_spans
 from pex.score.frame import score_names, yes_no
 
 if TYPE_CHECKING:
@@ -144,7 +146,8 @@ class Shapes:
         """MLflow's form of a row: the trace with its assessments, and its spans.
 
         The first span is the case, with its inputs and the answer; the second, inside it, is the
-        call with the messages that were sent, which MLflow draws as a chat.
+        call with the messages that were sent, which MLflow draws as a chat. Where tools ran, there
+        is one for each request and each tool instead.
 
         Args:
             row: a row of the long frame, as plain values.
@@ -160,7 +163,8 @@ class Shapes:
         inputs = {name[5:]: value for name, value in row.items() if name.startswith("case.")}
         repeat = row["repeat"] if self._repeated else None
         begun_ms = self._begun_ms(row)
-        lasted_ms = round((row["latency_s"] or 0.0) * 1000)
+        steps = row.get("steps")
+        lasted_ms = path_ms(steps) if steps else round((row["latency_s"] or 0.0) * 1000)
         usage, cost = _usage(row), _cost(row)
         tags = {"mlflow.traceName": row["variant"]}
         if row["group"] is not None:
@@ -203,6 +207,10 @@ class Shapes:
             "mlflow.traceRequestId": trace_id,
         }
         params = self._target.params.get(row["variant"], {})
+        times = (begun_ms, lasted_ms)
+        root = _span(trace_id, None, row["error"], row["error_kind"], whole["case"], times, whole)
+        if steps:
+            return info, [root, *self._path(trace_id, row, inputs, params, begun_ms)]
         call = {
             **_attributes(row, params),
             **self._chat(row, inputs, params),
@@ -210,10 +218,30 @@ class Shapes:
             "mlflow.llm.cost": cost,
             "mlflow.traceRequestId": trace_id,
         }
-        times = (begun_ms, lasted_ms)
-        return info, [
-            _span(trace_id, None, row, whole["case"], times, whole),
-            _span(trace_id, "call", row, row["model"], times, call),
+        failed = (row["error"], row["error_kind"])
+        return info, [root, _span(trace_id, "call", *failed, row["model"], times, call)]
+
+    def _path(
+        self,
+        trace_id: str,
+        row: Mapping[str, Any],
+        inputs: Mapping[str, Any],
+        params: Mapping[str, Any],
+        begun_ms: int,
+    ) -> list[Span]:
+        """A span for each request of a path, and for each tool that was called."""
+        sent = self._target.sent(row["variant"], inputs) if self._target.sent else []
+        return [
+            _span(
+                trace_id,
+                span.key,
+                span.error,
+                span.error_kind,
+                span.name,
+                (span.begun_ms, span.lasted_ms),
+                {**span.values, "mlflow.traceRequestId": trace_id},
+            )
+            for span in path_spans(row, sent, _params(params), begun_ms)
         ]
 
     def _chat(
@@ -298,7 +326,7 @@ def _response(row: Mapping[str, Any]) -> str:
     if row["error"] is not None:
         return redact(row["error"])[:_RESPONSE]
     text = row["output"]
-    if not text and row.get("tool_calls"):
+    if not text and row.get("tool_calls"):  # of a path, all of its calls
         text = canonical_json(row["tool_calls"]).decode()
     return (text or "")[:_RESPONSE]
 
@@ -316,7 +344,7 @@ def _cost(row: Mapping[str, Any]) -> dict[str, float] | None:
 
 
 def _output(row: Mapping[str, Any]) -> Any:
-    if row.get("tool_calls"):
+    if row.get("tool_calls") and not row.get("steps"):
         return {"content": row["output"], "tool_calls": row["tool_calls"]}
     return row["output"]
 
@@ -345,7 +373,8 @@ def _attributes(row: Mapping[str, Any], params: Mapping[str, Any]) -> dict[str, 
 def _span(
     trace_id: str,
     inside: str | None,
-    row: Mapping[str, Any],
+    error: str | None,
+    error_kind: str | None,
     name: str,
     times: tuple[int, int],
     values: Mapping[str, Any],
@@ -365,10 +394,10 @@ def _span(
 
     own = context(number if inside is None else int(_hash(trace_id, inside), 16))
     status, events = Status(StatusCode.OK), []
-    if row["error"] is not None:
-        message = redact(row["error"])
+    if error is not None:
+        message = redact(error)
         status = Status(StatusCode.ERROR, message)
-        shown = {"exception.type": row["error_kind"] or "error", "exception.message": message}
+        shown = {"exception.type": error_kind or "error", "exception.message": message}
         events = [Event("exception", shown, end_ns)]
     return Span(
         ReadableSpan(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from pex.core.text import value_text
 from pex.core.values import missing
+from pex.report.path_items import path_html
 from pex.report.safe_html import escaped
 from pex.report.tables import cut, format_score
 from pex.report.word_difference import MIN_SIMILARITY, word_difference
@@ -233,7 +234,8 @@ def _answer(
     chips = [_chip(word, "warn") for word in remarks_of(row)]
     chips += [chip for name in scores if (chip := _verdict(row, name, yes_no))]
     below = f'<div class="pex-chips">{"".join(chips)}</div>' if chips else ""
-    return f'<div class="pex-output" dir="auto">{shown}</div>{below}'
+    path = path_html(row, max_chars)
+    return f'<div class="pex-output" dir="auto">{shown}</div>{below}{path}'
 
 
 def marked(text: str, against: str) -> str:

@@ -140,7 +140,8 @@ def answer_text(row: Mapping[str, Any] | None) -> tuple[str, str]:
         return f"{row.get('error_kind') or 'error'}: {row['error']}", "error"
     calls = row.get("tool_calls")
     parts = [row["output"]] if isinstance(row.get("output"), str) and row["output"] else []
-    if isinstance(calls, list) and calls:
+    ran = parts and isinstance(row.get("steps"), list)  # the text came after them
+    if isinstance(calls, list) and calls and not ran:
         parts.append(json.dumps(calls, ensure_ascii=False, indent=2))
     return "\n".join(parts) or "(the answer is empty)", "answer"
 

@@ -2,6 +2,7 @@
 
 import { CHIPS, MARKS } from "./cells.js";
 import { makeCaseEditor } from "./editing.js";
+import { pathOf } from "./path.js";
 import { button, copyText, drawDifference, element, linked, output, sanitised } from "./shared.js";
 
 const FOLD_LINES = 6;
@@ -149,6 +150,7 @@ function drawOpened(cell, ask, editor) {
     nodes.push(section("Expected", wanted, ...(editor ? [editor.box] : [])));
   }
   if (cell.difference) nodes.push(section(`Compared with the baseline, ${cell.baseline}`, drawDifference(cell.difference)));
+  if (cell.path) nodes.push(section("Path", ...pathOf(cell.path, cell.variant, folded)));
   const about = [];
   about.push(...cell.inputs.map(([name, text]) => named(name, folded(text))));
   if (cell.tags.length) {

@@ -20,6 +20,7 @@ from pex.report.word_difference import word_difference
 from pex.score.unusual_answers import remarks_of
 from pex.widgets.cell import Cell
 from pex.widgets.code import pieces
+from pex.widgets.path_view import path_of
 from pex.widgets.sheet import Sheet
 
 MAX_CHARS = 200_000
@@ -77,7 +78,9 @@ def cell_details(
     place = sheet.place(row, column)
     facts: Mapping[str, Any] = {} if cell is None else cell.facts
     sent = [] if messages is None else messages(place)
-    conversation = [*sent, *(facts.get("conversation") or [])]
+    # Where tools ran, the path has what was said after the first request.
+    ran = isinstance(facts.get("steps"), list)
+    conversation = [*sent, *(() if ran else facts.get("conversation") or [])]
     if not missing(facts.get("reasoning")):
         conversation.append({"role": "reasoning", "content": facts["reasoning"]})
     if cell is not None and not facts.get("conversation"):
@@ -85,6 +88,8 @@ def cell_details(
             {"role": "error" if cell.state == "error" else "assistant", "answer": True}
         )
     body = {} if request is None else dict(request(place))
+    baseline = cells[sheet.baseline]
+    compared = None if baseline is None or baseline is cell else baseline.facts
     return {
         "case": line.id,
         "variant": place[0],
@@ -94,6 +99,7 @@ def cell_details(
         "expected": _bounded(line.expected),
         "messages": [_message(message) for message in conversation],
         "answer": _answer(cell, mode),
+        "path": path_of(facts, compared, sheet.variants[sheet.baseline]),
         "marks": _marks(cell),
         "difference": _difference(cell, cells[sheet.baseline]),
         "baseline": sheet.variants[sheet.baseline],

@@ -43,7 +43,7 @@ def _ended(answer: Answer) -> Cell:
     failed = answer.error is not None
     text = f"{answer.error_kind or 'error'}: {answer.error}"
     if not failed:
-        text = with_calls(answer.output, answer.tool_calls)
+        text = with_calls(answer.output, answer.tool_calls, answer.steps)
     facts = {field.name: getattr(answer, field.name) for field in dataclasses.fields(answer)}
     facts.pop("started_at")  # a number here, a time in the frame that follows
     state = "error" if failed else "answered"

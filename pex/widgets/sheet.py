@@ -219,7 +219,8 @@ class _Source:
         """The answers' texts, with the tools that they call."""
         if "tool_calls" not in self.columns:
             return self.plain("output")
-        return list(map(with_calls, self.plain("output"), self.plain("tool_calls")))
+        names = ("output", "tool_calls", "steps")
+        return list(map(with_calls, *(self.plain(name) for name in names)))
 
     def has_bar(self, name: str) -> bool:
         """Whether all values of a score lie between 0 and 1."""
