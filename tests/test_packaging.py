@@ -38,6 +38,7 @@ def test_extras() -> None:
         "improve",
         "postgres",
         "keyring",
+        "mcp",
         "personal",
         "change-points",
         "documents",

@@ -112,7 +112,7 @@ def path_html(row: Mapping[str, Any], most: int) -> str:
     more = f"<li>… {len(items) - _MOST:,} more</li>" if len(items) > _MOST else ""
     return (
         f'<details class="pex-path-static"><summary class="pex-meta">{escape(path_line(items))}'
-        f'</summary><ol class="pex-meta">{shown}{more}</ol></details>'
+        f'</summary><ul class="pex-meta">{shown}{more}</ul></details>'
     )
 
 

@@ -1,0 +1,162 @@
+"""How long a run of paths takes whose tools run, compared with what the endpoint allows.
+
+An endpoint that plays a known path answers every call after a fixed time; the limit is
+calls / concurrency x latency, and bare aiohttp is measured beside it. Between the calls a function
+runs, so each path writes every request and every reply to the journal.
+
+Run: python benchmarks/tool_paths.py [--paths 1000 --steps 6 --in-flight 64 --latency 0.2]
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import multiprocessing
+import os
+import resource
+import tempfile
+import time
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import aiohttp
+import orjson
+from aiohttp import web
+
+import pex
+
+TOOL = {
+    "type": "function",
+    "function": {
+        "name": "look_up",
+        "parameters": {
+            "type": "object",
+            "properties": {"order_id": {"type": "string"}, "step": {"type": "integer"}},
+            "required": ["order_id"],
+        },
+    },
+}
+
+
+def serve(latency_s: float, steps: int, pipe: Connection) -> None:
+    """The endpoint, in its own process so it takes no time from the measured one."""
+
+    def answer(body: bytes) -> bytes:
+        done = body.count(b'"role":"assistant"')
+        message: dict[str, object] = {"role": "assistant", "content": "It is on its way."}
+        if done + 1 < steps:
+            function = {"name": "look_up", "arguments": f'{{"order_id":"A1","step":{done}}}'}
+            call = {"id": f"c{done}", "type": "function", "function": function}
+            message = {"role": "assistant", "content": None, "tool_calls": [call]}
+        reason = "stop" if done + 1 >= steps else "tool_calls"
+        return orjson.dumps(
+            {
+                "model": "m1",
+                "choices": [{"message": message, "finish_reason": reason}],
+                "usage": {"prompt_tokens": 40, "completion_tokens": 9, "total_tokens": 49},
+            }
+        )
+
+    async def chat(request: web.Request) -> web.Response:
+        body = await request.read()
+        await asyncio.sleep(latency_s)
+        return web.Response(body=answer(body), content_type="application/json")
+
+    async def models(request: web.Request) -> web.Response:
+        return web.json_response({"data": [{"id": "m1"}]})
+
+    async def main() -> None:
+        app = web.Application()
+        app.router.add_post("/v1/chat/completions", chat)
+        app.router.add_get("/v1/models", models)
+        runner = web.AppRunner(app, access_log=None)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0, backlog=1024).start()
+        pipe.send(runner.addresses[0][1])
+        await asyncio.Event().wait()
+
+    asyncio.run(main())
+
+
+def floor(url: str, calls: int, in_flight: int) -> None:
+    """As many calls with aiohttp alone."""
+    body = {"model": "m1", "messages": [{"role": "user", "content": "Where is it?"}]}
+
+    async def main() -> None:
+        left = iter(range(calls))
+        connector = aiohttp.TCPConnector(limit=0)
+        async with aiohttp.ClientSession(connector=connector) as session:
+
+            async def worker() -> None:
+                for _ in left:
+                    async with session.post(f"{url}/chat/completions", json=body) as response:
+                        orjson.loads(await response.read())
+
+            await asyncio.gather(*(worker() for _ in range(in_flight)))
+
+    asyncio.run(main())
+
+
+def look_up(order_id: str, step: int = 0) -> dict[str, object]:
+    """The state of an order."""
+    return {"order_id": order_id, "step": step, "state": "on its way"}
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--paths", type=int, default=1000)
+    parser.add_argument("--steps", type=int, default=6)
+    parser.add_argument("--in-flight", type=int, default=64)
+    parser.add_argument("--latency", type=float, default=0.2)
+    given = parser.parse_args()
+    here, there = multiprocessing.Pipe()
+    server = multiprocessing.Process(
+        target=serve, args=(given.latency, given.steps, there), daemon=True
+    )
+    server.start()
+    url = f"http://127.0.0.1:{here.recv()}/v1"
+    limit = given.paths * given.steps / given.in_flight * given.latency
+    began = time.perf_counter()
+    floor(url, given.paths * given.steps, given.in_flight)
+    bare = time.perf_counter() - began
+    print(f"bare aiohttp: {bare:.1f} s, {bare / limit:.2f} x the endpoint's limit of {limit:.1f} s")
+    with tempfile.TemporaryDirectory() as folder:
+        os.chdir(folder)
+        Path("pex.toml").write_text(
+            f'[providers.bench]\nbase_url = "{url}"\nmax_in_flight = {given.in_flight}\n'
+            '[prices."bench/m1"]\ninput_usd_per_million = 0\noutput_usd_per_million = 0\n'
+        )
+        prompt = pex.Prompt("{{ question }}", name="desk", tools=[TOOL])
+        for name, tools in (
+            ("a function", [look_up]),
+            ("made replies", {"look_up": {"kind": "made", "reply": "{order_id} is on its way"}}),
+        ):
+            cases = [{"question": f"{name} {number}"} for number in range(given.paths)]
+            exp = pex.Experiment(
+                "bench", pex.grid(prompt, "bench/m1"), cases, tools=tools, max_steps=given.steps
+            )
+            began, before = time.perf_counter(), _cpu_s()
+            results = exp.run(record=False, show=False, max_in_flight=given.in_flight)
+            took, cpu = time.perf_counter() - began, _cpu_s() - before
+            assert results.about["counts"]["answered"] == given.paths
+            assert len(results.frame["steps"].iloc[0]) == given.steps
+            print(
+                f"{name}: {given.paths:,} paths of {given.steps} steps in {took:.1f} s, "
+                f"{took / limit:.2f} x the limit, {took / bare:.2f} x aiohttp; "
+                f"{cpu:.1f} s of processor time"
+            )
+        began = time.perf_counter()
+        assert exp.run(record=False, show=False).about["counts"]["replayed"] == given.paths
+        print(f"reused from the journal: {time.perf_counter() - began:.1f} s")
+        os.chdir("/")
+    server.terminate()
+
+
+def _cpu_s() -> float:
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
+
+
+if __name__ == "__main__":
+    main()
