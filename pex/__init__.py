@@ -75,6 +75,7 @@ if TYPE_CHECKING:
     from pex.results.load import load_run
     from pex.results.results import Results
     from pex.run.model import Model
+    from pex.score.field_rules import field_rule
     from pex.score.judge.calibration import Calibration
     from pex.score.judge.judge import Judge
 
@@ -104,6 +105,7 @@ _HOMES = {
     "card": "pex.evidence.card.cards",
     "compare_runs": "pex.results.comparison",
     "feedback": "pex.monitoring.feedback",
+    "field_rule": "pex.score.field_rules",
     "generate_cases": "pex.improvement.cases.generate",
     "grid": "pex.core.variant",
     "guard": "pex.guard",
@@ -147,6 +149,7 @@ __all__ = [
     "case_versions",
     "compare_runs",
     "feedback",
+    "field_rule",
     "generate_cases",
     "grid",
     "guard",

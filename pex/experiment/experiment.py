@@ -41,6 +41,7 @@ from pex.run.request import check_variables
 from pex.score.base import Scorer
 from pex.score.build import build, parted
 from pex.score.judge.judge import Judge
+from pex.score.model_rules import with_rules
 from pex.score.tool_names import check_tool_names
 from pex.score.turns import check_turns
 from pex.tools.spec import named_tools, written
@@ -156,7 +157,7 @@ class Experiment:
         items = [scorers] if isinstance(scorers, str | Mapping | Judge) else list(scorers)
         self._setup(list(variants), table, items, None)
         if table.columns:  # not for cases that were read before
-            tell(table)
+            tell([*table.unusual, *self._rules_taken])
 
     @classmethod
     def load(
@@ -205,7 +206,7 @@ class Experiment:
         self._place = path.name
         self._tools = dict(spec.tools)
         self._setup(variants, table, list(spec.scorers), path.parent, strict=strict)
-        tell(table)
+        tell([*table.unusual, *self._rules_taken])
         self.path = path
         return self
 
@@ -260,8 +261,9 @@ class Experiment:
         self.results: Results | None = None
         self.used = next(_uses)
         """Grows with each use of any experiment: the one used last has the largest value."""
-        self._scorers = scorers
-        self._built = build(scorers, cases, base)
+        models = [v.prompt.response_model for v in variants if v.prompt.response_model is not None]
+        self._scorers, self._rules_taken = with_rules(scorers, models, cases)
+        self._built = build(self._scorers, cases, base)
         self._criteria(strict=strict)
         check_tool_names(self._built, [variant.prompt for variant in variants])
         check_turns(self._built, variants, cases)
@@ -302,9 +304,10 @@ class Experiment:
         names = ", ".join(variant.name for variant in self.variants)
         variants = "1 variant" if len(self.variants) == 1 else f"{len(self.variants)} variants"
         cases = "1 case" if len(self.cases) == 1 else f"{len(self.cases)} cases"
+        taken = "".join(f"\n  {line}" for line in self._rules_taken)
         return clean(
             f"Experiment '{self.name}': {variants} ({names}) x {cases}, scorers: "
-            f"{', '.join(scorer.name for scorer in self._built) or 'none'}"
+            f"{', '.join(scorer.name for scorer in self._built) or 'none'}{taken}"
         )
 
     @shows(PreviewOptions)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,6 @@ from pex.experiment.execution import Execution
 from pex.experiment.job import Job
 
 if TYPE_CHECKING:
-    from pex.core.case_table import CaseTable
     from pex.widgets.case_form import Editing
     from pex.widgets.cell import Line
     from pex.widgets.cell_details import Messages, RequestBody
@@ -146,14 +145,14 @@ def _end(grid: ResultGrid, execution: Execution, corrected: Mapping[str, Case]) 
     grid.close_run()
 
 
-def tell(table: CaseTable) -> None:
-    """In a notebook, show how the cases were read if that is not what everyone would assume."""
+def tell(sentences: Sequence[str]) -> None:
+    """In a notebook, show what was concluded if that is not what everyone would assume."""
     from pex.widgets import in_notebook
 
-    if in_notebook() and table.unusual:
+    if in_notebook() and sentences:
         from pex.widgets.answer import say
 
-        for sentence in table.unusual:
+        for sentence in sentences:
             say(sentence)
 
 

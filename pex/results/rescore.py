@@ -24,6 +24,7 @@ from pex.score.frame import (
     with_scores,
 )
 from pex.score.judge import asking
+from pex.score.model_rules import with_rules
 from pex.score.requirements import check_known, checks_of
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ def rescore(
     project: Path,
     base: Path,
     budget_usd: float | None = None,
+    models: Sequence[Any] = (),
 ) -> tuple[pd.DataFrame, About]:
     """Return a long frame with further scores, and the updated description.
 
@@ -47,6 +49,7 @@ def rescore(
         project: the folder of the project, whose journal judges use.
         base: the folder that paths in `items` start from.
         budget_usd: the most that judges may spend.
+        models: the pydantic classes of the prompts, which `fields` takes its rules from.
 
     Raises:
         PexError: a scorer does not fit; nothing has been scored, no judge called.
@@ -55,6 +58,7 @@ def rescore(
     decimal = about.decimal or reading.get("decimal", "")  # older records have only a file's
     rows = list(restore(frame, about.renamed, decimal))
     cases: dict[str, Case] = {case.id: case for _, _, case in rows}
+    items, _ = with_rules(items, models, list(cases.values()))
     built = build(items, list(cases.values()), base)
     checks = _checks(about, items, built, base)
     scorers, judges = parted(built)

@@ -286,7 +286,7 @@ def check_plan(plan: FieldPlan, cases: Sequence[Case]) -> None:
         for name in dict.fromkeys(name for _, found in expected for name in found):
             check_name(name, "field")
     for path, rule in rules.items():
-        values = [(case, value) for case, found in expected for value in _wanted(path, found)]
+        values = [(case, value) for case, found in expected for value in wanted(path, found)]
         if values or not rule.needs_expected() or path in plan.required:
             pass
         elif not _has_empty_list(path, expected):
@@ -301,7 +301,7 @@ def check_plan(plan: FieldPlan, cases: Sequence[Case]) -> None:
                 check_many(case, as_records(lookup(found, path.records)[1]))
 
 
-def _wanted(path: FieldPath, expected: Any) -> list[Any]:
+def wanted(path: FieldPath, expected: Any) -> list[Any]:
     """The values of a field that a case expects: of a list of records, one of each."""
     if path.records is None:
         there, value = lookup(expected, path.names)

@@ -15,7 +15,7 @@ RULES: dict[str, type[FieldRule]] = {**VALUE_RULES, **LIST_RULES}
 """All rules by their names."""
 
 
-def field_rule(spec: Any, where: str = "rule") -> FieldRule:
+def field_rule(spec: Any, where: str = "rule", **options: Any) -> FieldRule:
     """The rule that a word or a mapping describes.
 
     Args:
@@ -25,6 +25,7 @@ def field_rule(spec: Any, where: str = "rule") -> FieldRule:
             (`pattern`, `ignore_case`, `full`), `ignore`; or a mapping with such a word as `rule`,
             its options and a `weight`.
         where: its place, for an error.
+        options: the options of the rule that is named.
 
     Raises:
         PexError: there is no such rule or option, or an option cannot be used.
@@ -32,25 +33,25 @@ def field_rule(spec: Any, where: str = "rule") -> FieldRule:
     Example:
         >>> field_rule("number")("1,234.50 €", 1234.5).value
         True
-        >>> field_rule({"rule": "number", "tolerance": 0.01})(12.1, 12)
+        >>> field_rule("number", tolerance=0.01)(12.1, 12)
         Score(value=False, reason='12.1 instead of 12: 0.1 off', error=None)
         >>> field_rule("set")(["b", "A"], ["a", "c"]).reason
         'missing: "c"; too much: "b"'
     """
     if isinstance(spec, FieldRule):
         return spec
-    options = {"rule": spec} if isinstance(spec, str) else spec
-    if not isinstance(options, Mapping):
+    given: Any = {"rule": spec} if isinstance(spec, str) else spec
+    if not isinstance(given, Mapping):
         raise PexError(
             f"{where}: expected the name of a rule, or {{rule: …}} with its options, got {spec!r}",
             hint=f"rules: {', '.join(RULES)}",
         )
-    name = options.get("rule")
+    name = given.get("rule")
     if name is None:
         raise PexError(f"{where}: the key 'rule' is missing", hint=f"one of {', '.join(RULES)}")
     if not isinstance(name, str) or name not in RULES:
         raise PexError(f"{where}: there is no rule '{name}'", hint=nearest(str(name), RULES))
-    made = validate(RULES[name], dict(options), where)
+    made = validate(RULES[name], {**given, **options}, where)
     if isinstance(made, Items):
         made.items = field_rule(made.items, f"{where}: items")
     made.usable(where)

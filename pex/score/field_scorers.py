@@ -11,7 +11,7 @@ from pex.core.cases import Case
 from pex.core.errors import PexError, nearest
 from pex.core.score import Score
 from pex.score.base import CUT_OFF, NOT_EXPECTED, is_cut_off
-from pex.score.field_paths import FieldPath, field_path, lookup
+from pex.score.field_paths import FieldPath, lookup
 from pex.score.field_plan import (
     FieldOutcome,
     FieldPlan,
@@ -132,25 +132,12 @@ class Records:
         threshold: float,
     ) -> None:
         self._plan, self._threshold = plan, threshold
-        self._path = None if path is None else field_path(path).names
+        self._path = path
         self.match_by = tuple(match_by)
 
     def records_in(self, value: Any) -> list[Any] | None:
-        """The list of records in a value; None if it has none.
-
-        It is the value itself, what is at the path, or the only list in an object.
-        """
-        if isinstance(value, str):
-            value = parse_json(value)
-        if isinstance(value, list):
-            return value
-        if not isinstance(value, dict):
-            return None
-        if self._path is not None:
-            found = lookup(value, self._path)[1]
-            return found if isinstance(found, list) else None
-        lists = [item for item in value.values() if isinstance(item, list)]
-        return lists[0] if len(lists) == 1 else None
+        """The list of records in a value; None if it has none."""
+        return records_in(value, self._path)
 
     def fields(self, records: Sequence[Any]) -> dict[FieldPath, Any]:
         """The fields of expected records, with their rules."""
@@ -207,6 +194,28 @@ class Records:
         if total:
             scores["fields"] = Score(sum(value * weight for value, weight in values) / total)
         return scores | {f"fields.{name}": score for name, score in each.items()}
+
+
+def records_in(value: Any, path: str | None) -> list[Any] | None:
+    """The list of records in a value; None if it has none.
+
+    It is the value itself, what is at the path, or the only list in an object.
+
+    Example:
+        >>> records_in({"rows": [1], "n": 1}, None), records_in('[{"a": 1}]', "rows")
+        ([1], [{'a': 1}])
+    """
+    if isinstance(value, str):
+        value = parse_json(value)
+    if isinstance(value, list):
+        return value
+    if not isinstance(value, dict):
+        return None
+    if path is not None:
+        found = lookup(value, path.split("."))[1]
+        return found if isinstance(found, list) else None
+    lists = [item for item in value.values() if isinstance(item, list)]
+    return lists[0] if len(lists) == 1 else None
 
 
 def _said(found: Matching, given: Sequence[Any], wanted: Sequence[Any]) -> list[str]:

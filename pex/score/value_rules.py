@@ -39,6 +39,19 @@ class FieldRule(Strict):
     weight: _Amount = 1.0
     """How much the field counts in the share of right fields; 0: shown, not counted."""
 
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
+        # As a part of `Annotated[…]` it changes nothing about the type that it stands beside.
+        return (
+            super().__get_pydantic_core_schema__(source, handler)
+            if source is cls
+            else handler(source)
+        )
+
+    def __hash__(self) -> int:
+        # In `Annotated[…]` types are kept in sets.
+        return hash(self.rule)
+
     def __call__(self, given: Any, wanted: Any) -> Score:
         """The score of a given value.
 
