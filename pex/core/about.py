@@ -18,6 +18,7 @@ FORMAT = 1
 _WHEN_SET = frozenset({
     "record_error", "run_name", "judging", "forgotten", "remarks", "positions", "renamed",
     "reading", "decimal", "requirements", "checks", "criteria_sha256", "criteria",
+    "field_scorers",
 })  # fmt: skip
 """Written only if there is something to say."""
 
@@ -190,10 +191,11 @@ class About(Mapping[str, Any]):
     decimal sign of the cases' numbers, empty if it is not known.
     `status` is finished, interrupted, budget or failed; `started_at` is ISO 8601 with a time zone;
     `scorer_items` are the scorers as written in an experiment file, None if they cannot be
-    written; `run_name` is the run's name in MLflow, once it is recorded; `record_error` says why it
-    could not be recorded; `forgotten` is the number of rows deleted by `pexlab gc`; `checks` are
-    the scores, with the `requirements` that they check; `criteria_sha256` is the hash of
-    requirements, scorers and gate, `criteria` says when they were decided.
+    written, `field_scorers` those of structured answers; `run_name` is the run's name in MLflow,
+    once it is recorded; `record_error` says why it could not be recorded; `forgotten` is the number
+    of rows deleted by `pexlab gc`; `checks` are the scores, with the `requirements` that they
+    check; `criteria_sha256` is the hash of requirements, scorers and gate, `criteria` says when
+    they were decided.
 
     Example:
         >>> counts = {"requests": 2, "answered": 2, "errors": 0}
@@ -222,6 +224,7 @@ class About(Mapping[str, Any]):
     models: Sequence[str]
     scorers: Sequence[str]
     scorer_items: Sequence[Any] | None = None
+    field_scorers: Sequence[Any] = ()
     judges: Sequence[JudgeInfo] = ()
     gate: Mapping[str, Any] | None = None
     max_error_share: float = 0.05
@@ -242,6 +245,11 @@ class About(Mapping[str, Any]):
     criteria_sha256: str = ""
     criteria: CriteriaInfo | None = None
     extra: Mapping[str, Any] = dataclasses.field(default_factory=dict, repr=False)
+
+    @property
+    def all_field_scorers(self) -> Sequence[Any]:
+        """The scorers of structured answers; of a run by an older version, all its scorers."""
+        return self.field_scorers or self.scorer_items or ()
 
     @property
     def uncalibrated(self) -> list[str]:

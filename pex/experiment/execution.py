@@ -47,6 +47,7 @@ from pex.run.provider_batch import ProviderBatchRunner
 from pex.run.runner import Runner
 from pex.run.runner_context import RunnerContext
 from pex.score.base import scored
+from pex.score.field_outcomes import field_options
 from pex.score.frame import build_frame
 from pex.score.judge.asking import JudgeRun
 
@@ -439,6 +440,7 @@ class Execution:
             models=list(dict.fromkeys(variant.model for variant in job.variants)),
             scorers=job.score_names,
             scorer_items=job.scorer_items,
+            field_scorers=field_options(job.scorers),
             judges=self._judge_run.about() if self._judge_run is not None else [],
             gate=job.gate,
             max_error_share=job.max_error_share,

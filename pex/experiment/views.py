@@ -105,6 +105,7 @@ def in_background(execution: Execution, job: Job) -> ResultGrid:
 
 
 def _grid(execution: Execution, job: Job, blocks: bool, corrected: dict[str, Case]) -> ResultGrid:
+    from pex.score.field_outcomes import field_options, field_scorers
     from pex.widgets.grid import ResultGrid
     from pex.widgets.sheet import Sheet, inputs_shown
 
@@ -120,6 +121,7 @@ def _grid(execution: Execution, job: Job, blocks: bool, corrected: dict[str, Cas
         baseline,
         inputs,
     )
+    sheet.field_scorers = field_scorers(field_options(job.scorers))
     return ResultGrid(
         sheet,
         execution.cancel,

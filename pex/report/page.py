@@ -20,6 +20,7 @@ from pex.core.text import value_text
 from pex.report.attacks import rates_html, rates_svg
 from pex.report.comparison import explain, sentences, table_html
 from pex.report.comparison_matrix import overview_html
+from pex.report.fields import fields_html
 from pex.report.frontier import choice as marked_choice
 from pex.report.frontier import frontier_html
 from pex.report.plain_answer import measure_name, plain_answer
@@ -28,10 +29,12 @@ from pex.report.sides import side_by_side_table, telling_cases
 from pex.report.svg import forest_svg, frontier_svg, plot_svg, wins_svg
 from pex.report.tables import format_seconds, reachable, summary_scores, summary_table
 from pex.report.theme import page_style, style
+from pex.score.field_outcomes import field_scorers
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from pex.compare.field_table import FieldTable
     from pex.compare.frontier import Against, Frontier
 
 FIRST_LINES, FIRST_CHARS = 4, 320
@@ -58,6 +61,7 @@ def page(
     comparison: pd.DataFrame | None = None,
     slices: pd.DataFrame | None = None,
     choice: Frontier | None = None,
+    fields: FieldTable | None = None,
 ) -> str:
     """The text of the page: the answer first, then prompts and cases, the statistics last.
 
@@ -69,6 +73,7 @@ def page(
         comparison: the verdicts, if there is more than one variant.
         slices: the same within slices, where the cases have tags or groups.
         choice: the frontier of the first score, with the variant to use.
+        fields: which fields of structured answers fail.
     """
     begun = datetime.datetime.fromisoformat(about.started_at).astimezone()
     names = summary_scores(summary)
@@ -79,7 +84,10 @@ def page(
         because = f"{because} That is one of two rates: the other one, of harmless texts, is below."
     baseline = _baseline(comparison)
     telling = telling_cases(frame, yes_no, baseline)
-    show = functools.partial(side_by_side_table, frame, yes_no, max_chars=MAX_CHARS)
+    scorers = {} if fields is None else field_scorers(about.all_field_scorers)
+    show = functools.partial(
+        side_by_side_table, frame, yes_no, max_chars=MAX_CHARS, field_scorers=scorers
+    )
     # The fragments are escaped where they are made; everything else is escaped by the template.
     text = _template().render(
         about=about,
@@ -96,6 +104,7 @@ def page(
         plot=Markup(
             "".join(plot_svg(summary, name, name in yes_no, titles[name]) for name in names)
         ),
+        fields=Markup(fields_html(fields)) if fields is not None and len(fields.table) else "",
         frontiers=Markup(_frontiers(summary, yes_no, choice)),
         choice=Markup(frontier_html(choice)) if choice is not None else "",
         telling=telling,

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pex.core.text import value_text
 from pex.core.values import missing
+from pex.report.fields import answer_differences
 from pex.report.path_items import path_html
 from pex.report.safe_html import escaped
 from pex.report.tables import cut, format_score
@@ -20,6 +21,8 @@ from pex.score.unusual_answers import remarks_of
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from pex.score.field_scorers import FieldScorer
 
 
 _ORDER = ("lost", "error", "split", "wrong", "right")
@@ -39,6 +42,7 @@ def side_by_side_table(
     baseline: str | None = None,
     max_bytes: float = math.inf,
     only: Sequence[str] | None = None,
+    field_scorers: Mapping[str, FieldScorer] | None = None,
 ) -> str:
     """The cases, one row each, with the answers of every variant beside each other.
 
@@ -53,6 +57,7 @@ def side_by_side_table(
         baseline: words of the other variants' answers that this variant's lack are underlined.
         max_bytes: the size of the rows at most.
         only: the ids of the cases to show, in this order; None: all.
+        field_scorers: the scorers of structured answers; what differs is listed field by field.
 
     Returns:
         An HTML table, without its style.
@@ -71,7 +76,7 @@ def side_by_side_table(
     size = 0
     for case in cases[:max_rows]:
         part = _case_row(case, by_case[case], variants, inputs, scores, states[case], yes_no,
-                         max_chars, baseline)  # fmt: skip
+                         max_chars, baseline, field_scorers or {})  # fmt: skip
         size += len(part.encode())
         if size > max_bytes:
             break
@@ -151,6 +156,7 @@ def _case_row(
     yes_no: Collection[str],
     max_chars: int,
     baseline: str | None,
+    field_scorers: Mapping[str, FieldScorer],
 ) -> str:
     by_variant: dict[str, list[Row]] = {}
     for row in rows:
@@ -162,6 +168,7 @@ def _case_row(
     for name in variants:
         cells = [
             _answer(row, scores, yes_no, max_chars, None if name == baseline else known)
+            + answer_differences(row, field_scorers)
             for row in by_variant.get(name, [])
         ]
         out.append(f'<td data-side="{escaped(name)}">{"".join(cells) or _NOT_RUN}</td>')

@@ -131,10 +131,12 @@ def report_of(
     found: Frontier | None,
 ) -> str:
     """The report as HTML."""
+    from pex.compare.field_table import field_table
     from pex.report.page import page
 
     slices = _slices(frame, about)
-    return page(frame, summary, percentages(frame), about, verdicts, slices, found)
+    fields = field_table(frame, about.all_field_scorers)
+    return page(frame, summary, percentages(frame), about, verdicts, slices, found, fields)
 
 
 def _slices(frame: pd.DataFrame, about: About) -> pd.DataFrame | None:

@@ -15,6 +15,7 @@ from pex.core.prompty import split_roles
 from pex.core.score import Score
 from pex.score.base import scored
 from pex.score.build import build, imported, parted
+from pex.score.field_outcomes import field_options
 from pex.score.frame import (
     is_part,
     restore,
@@ -105,7 +106,11 @@ def rescore(
         if name not in nothing
         and (name in new or any(is_part(name, scorer, known) for scorer in new))
     ]
-    about = dataclasses.replace(about, scorers=known, checks=checks)
+    of_fields = [*about.field_scorers, *field_options(scorers)]
+    options = {str(item["name"]): item for item in of_fields if item["name"] in known}
+    about = dataclasses.replace(
+        about, scorers=known, checks=checks, field_scorers=list(options.values())
+    )
     return with_scores(frame, complete, stale), about
 
 

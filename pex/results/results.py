@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pex.rating.rating import Rating
     from pex.record.traces import TraceWriter
     from pex.results.comparison import Comparison
+    from pex.results.fields import FieldsView
     from pex.results.frontier import FrontierView
     from pex.results.outcome import Outcome
     from pex.results.recorded import Recorded
@@ -278,6 +279,26 @@ class Results:
         found = frontier_for(self.frame, self.about, name, axis, margin, confidence, summary)
         return FrontierView(found, summary)
 
+    def fields(self) -> FieldsView:
+        """Which fields of structured answers fail? Right, wrong, missing and too much, by variant.
+
+        Returns:
+            A table; `.frame`, and `.confusion(field)`: what comes instead of what is expected.
+
+        Raises:
+            PexError: no scorer of this run is of the kind `fields` or `records`.
+        """
+        from pex.compare.field_table import field_table
+        from pex.results.fields import FieldsView
+
+        found = field_table(self.frame, self.about.all_field_scorers)
+        if found is None:
+            raise PexError(
+                "no scorer of this run looks at fields",
+                hint="results.rescore('fields'), or 'records' for lists of records",
+            )
+        return FieldsView(found)
+
     def compare(
         self,
         baseline: str | None = None,
@@ -409,7 +430,10 @@ class Results:
         one = isinstance(scorers, str | Mapping) or not isinstance(scorers, Iterable)
         items: list[Any] = [scorers] if one else list(scorers)
         folder = Path.cwd() if base is None else Path(base)
-        frame, about = rescore(self.frame, self.about, items, find_project(), folder, budget_usd)
+        models = list(self.response_models.values())
+        frame, about = rescore(
+            self.frame, self.about, items, find_project(), folder, budget_usd, models
+        )
         if not record or self.run_id is None:
             results = Results(frame, about, self._edits)
         else:
@@ -522,6 +546,7 @@ class Results:
             has the selected rows of `frame`.
         """
         from pex.results.recorded import link
+        from pex.score.field_outcomes import field_scorers
         from pex.widgets.grid import show
         from pex.widgets.sent_messages import inputs_used, sent_messages, sent_request
         from pex.widgets.sheet import sheet_of
@@ -531,6 +556,7 @@ class Results:
             binary = yes_no(self.frame)
             inputs = [str(c)[5:] for c in self.frame.columns if str(c).startswith("case.")]
             sheet = sheet_of(self.frame, self.baseline, inputs_used(self.about, inputs))
+            sheet.field_scorers = field_scorers(self.about.all_field_scorers)
             messages = sent_messages(self.frame, self.about)
             self._grid = show(
                 self.frame,

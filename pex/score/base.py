@@ -63,7 +63,7 @@ class RuleScorer:
         self._rule = rule
 
     @property
-    def rule(self) -> Rule:
+    def rule(self) -> Rule | PromptRule:
         """The rule itself."""
         return self._rule
 

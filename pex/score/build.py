@@ -13,11 +13,11 @@ from pex.core.names import check_name
 from pex.project.files import validate
 from pex.project.functions import parts_of
 from pex.score.base import LateScorer, Rule, RuleScorer, Scorer, check_expected
-from pex.score.field_rules import FieldRule
 from pex.score.function import callable_name, callable_rule
 from pex.score.judge.judge import Judge
 from pex.score.kinds import KINDS, JudgeKind, Kind, OfTurns
 from pex.score.turns import EachTurn, by_turn, whole_conversation
+from pex.score.value_rules import written
 from pex.score.world import world_rule
 
 T = TypeVar("T")
@@ -133,21 +133,12 @@ def dump(items: Iterable[Any]) -> list[str | dict[str, Any]]:
         elif isinstance(item, Mapping):
             function = item.get("function")
             named = {"function": _reference(function)} if callable(function) else {}
-            dumped.append({**_written(item), **named})
+            dumped.append({**written(item), **named})
         elif isinstance(item, Judge):
             dumped.append(item.to_dict())
         else:
             dumped.append(_reference(item))
     return dumped
-
-
-def _written(value: Any) -> Any:
-    """Options with rules of fields as a file has them."""
-    if isinstance(value, FieldRule):
-        return value.written()
-    if isinstance(value, Mapping):
-        return {key: _written(item) for key, item in value.items()}
-    return value
 
 
 def _build_one(item: Any, cases: list[Case], base: Path) -> Scorer | Judge:

@@ -41,7 +41,9 @@ class FieldReading:
 
 
 class FieldScorer(Protocol):
-    """A rule that also says what came of each field."""
+    """A rule that also says what came of each field; `options` are its own, as a file has them."""
+
+    options: Mapping[str, Any]
 
     def read(self, answer: Answer, expected: Any) -> FieldReading:
         """What came of each field of an answer."""
@@ -55,8 +57,8 @@ class Fields:
     is not counted there. The expected answer can be the text of a JSON object (from CSV).
     """
 
-    def __init__(self, plan: FieldPlan) -> None:
-        self._plan = plan
+    def __init__(self, plan: FieldPlan, options: Mapping[str, Any]) -> None:
+        self._plan, self.options = plan, options
 
     def read(self, answer: Answer, expected: Any) -> FieldReading:
         """What came of each field of an answer.
@@ -130,8 +132,9 @@ class Records:
         path: str | None,
         match_by: Sequence[str],
         threshold: float,
+        options: Mapping[str, Any],
     ) -> None:
-        self._plan, self._threshold = plan, threshold
+        self._plan, self._threshold, self.options = plan, threshold, options
         self._path = path
         self.match_by = tuple(match_by)
 

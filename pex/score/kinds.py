@@ -24,7 +24,8 @@ from pex.score import (
     record_matching,
     structured,
     text,
-)  # fmt: skip
+    value_rules,
+)
 from pex.score.base import Rule
 from pex.score.function import callable_rule
 from pex.score.judge.goal import goal_rubric
@@ -168,15 +169,26 @@ class _OfFields(OfTurns):
         """The fields that are compared, and how."""
         return field_plan.make_plan(self.fields, self.required, self.forbidden)
 
+    def written(self) -> dict[str, Any]:
+        """The options as a file has them."""
+        return {
+            name: value_rules.written(getattr(self, name))
+            for name in type(self).model_fields
+            if name in self.model_fields_set and name != "checks"
+        }
+
 
 class FieldsKind(_OfFields):
     """`fields`: the fields of one object."""
 
     def rule(self, cases: Sequence[Case], base: Path) -> field_scorers.Fields:
         """The rule that these options describe."""
-        plan = self.plan()
-        field_plan.check_plan(plan, cases)
-        return field_scorers.Fields(plan)
+        field_plan.check_plan(self.plan(), cases)
+        return self.scorer()
+
+    def scorer(self) -> field_scorers.Fields:
+        """The same, not compared with any cases."""
+        return field_scorers.Fields(self.plan(), self.written())
 
     def needs_expected(self) -> bool:
         """False if fields are required or forbidden: these are checked in every case."""
@@ -192,10 +204,14 @@ class RecordsKind(_OfFields):
 
     def rule(self, cases: Sequence[Case], base: Path) -> field_scorers.Records:
         """The rule that these options describe."""
-        plan = self.plan()
-        rule = field_scorers.Records(plan, self.path, self.match_by, self.threshold)
-        field_scorers.check_records(rule, plan, cases)
+        rule = self.scorer()
+        field_scorers.check_records(rule, self.plan(), cases)
         return rule
+
+    def scorer(self) -> field_scorers.Records:
+        """The same, not compared with any cases."""
+        options = (self.path, self.match_by, self.threshold, self.written())
+        return field_scorers.Records(self.plan(), *options)
 
 
 class _Similarity(OfTurns):

@@ -184,7 +184,7 @@ def with_rules(
             found.append(item)
             continue
         given = options.get("fields")
-        model = given if is_model(given) else _only(models) if given is None else None
+        model: Any = given if is_model(given) else _only(models) if given is None else None
         if model is None:
             found.append(item)
             continue
@@ -213,9 +213,10 @@ def _only(models: Sequence[Any]) -> Any:
 
 def _of_fields(model: Any, cases: Sequence[Case]) -> dict[str, Any]:
     expected = [found for case in cases if (found := as_object(case.expected)) is not None]
+    rules = rules_of(model)
     values = {
         path: [value for found in expected for value in wanted(field_path(path), found)]
-        for path in (rules := rules_of(model))
+        for path in rules
     }
     fields, said = _fitting(rules, values)
     begun = {path.partition(ALL)[0].partition(".")[0] for path in fields}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
 from typing import TYPE_CHECKING, Annotated, Any
@@ -42,11 +42,7 @@ class FieldRule(Strict):
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
         # As a part of `Annotated[…]` it changes nothing about the type that it stands beside.
-        return (
-            super().__get_pydantic_core_schema__(source, handler)
-            if source is cls
-            else handler(source)
-        )
+        return handler(source)
 
     def __hash__(self) -> int:
         # In `Annotated[…]` types are kept in sets.
@@ -68,7 +64,7 @@ class FieldRule(Strict):
     def written(self) -> str | dict[str, Any]:
         """The rule as a file has it: a word, or a mapping with options."""
         given = {
-            name: _written(getattr(self, name))
+            name: written(getattr(self, name))
             for name, field in type(self).model_fields.items()
             if name in self.model_fields_set and getattr(self, name) != field.default
         }
@@ -291,9 +287,12 @@ class _Ignore(FieldRule):
         return None
 
 
-def _written(value: Any) -> Any:
+def written(value: Any) -> Any:
+    """Options with rules in them as a file has them."""
     if isinstance(value, FieldRule):
         return value.written()
+    if isinstance(value, Mapping):
+        return {key: written(item) for key, item in value.items()}
     whole = isinstance(value, float) and value.is_integer()
     return int(value) if whole else value
 

@@ -108,6 +108,35 @@ function scoresOf(cell) {
   return list;
 }
 
+/** The fields of a structured answer that are not as expected, the two values beside each other. */
+function fieldsOf({ rows }) {
+  const table = element("table", "pex-fields");
+  const top = element("tr");
+  for (const name of ["Field", "Given", "Expected"]) {
+    const cell = element("th", "", name);
+    cell.scope = "col";
+    top.append(cell);
+  }
+  const head = element("thead");
+  head.append(top);
+  const body = element("tbody");
+  for (const [sign, what, field, given, wanted, note] of rows) {
+    const row = element("tr");
+    const name = element("th", "", field);
+    name.scope = "row";
+    const here = element("td");
+    here.append(element("span", `pex-field-sign pex-field-${what.replace(" ", "-")}`, `${sign} ${what}`));
+    if (given !== null) here.append(output(given));
+    if (note) here.append(element("span", "pex-soft", note));
+    const there = element("td");
+    there.append(wanted === null ? element("span", "pex-soft", "nothing") : output(wanted));
+    row.append(name, here, there);
+    body.append(row);
+  }
+  table.append(head, body);
+  return table;
+}
+
 function facts(rows) {
   const list = element("dl", "pex-facts");
   for (const [name, value, note, url] of rows) {
@@ -145,6 +174,11 @@ function drawOpened(cell, ask, editor) {
   answer.lastChild.append(drawAnswer(cell.answer));
   nodes.push(answer);
   if (cell.marks.length) nodes.push(section("Scores", scoresOf(cell)));
+  for (const found of cell.fields ?? []) {
+    const title = cell.fields.length > 1 ? `Fields: ${found.scorer}` : "Fields";
+    const said = element("div", "pex-soft", found.said);
+    nodes.push(section(title, said, ...(found.rows.length ? [fieldsOf(found)] : [])));
+  }
   if (cell.expected || editor) {
     const wanted = cell.expected ? folded(cell.expected) : element("div", "pex-soft", "none");
     nodes.push(section("Expected", wanted, ...(editor ? [editor.box] : [])));

@@ -14,9 +14,11 @@ from pex.core.remarks import of_answer
 from pex.core.safe_text import clean
 from pex.core.text import value_text
 from pex.core.values import missing, to_json_value
+from pex.report.fields import sign
 from pex.report.safe_html import markdown_html
 from pex.report.tables import cut, format_seconds, format_usd
 from pex.report.word_difference import word_difference
+from pex.score.field_outcomes import differences, read_again
 from pex.score.unusual_answers import remarks_of
 from pex.widgets.cell import Cell
 from pex.widgets.code import pieces
@@ -25,6 +27,7 @@ from pex.widgets.sheet import Sheet
 
 MAX_CHARS = 200_000
 """Characters of one text that are shown; `results.frame` has all of them."""
+MAX_FIELDS = 200
 MODES = ("text", "markdown", "json", "code")
 
 Messages = Callable[[RowKey], Sequence[Mapping[str, Any]]]
@@ -101,6 +104,7 @@ def cell_details(
         "answer": _answer(cell, mode),
         "path": path_of(facts, compared, sheet.variants[sheet.baseline]),
         "marks": _marks(cell),
+        "fields": _fields(sheet, cell, line.expected),
         "difference": _difference(cell, cells[sheet.baseline]),
         "baseline": sheet.variants[sheet.baseline],
         "tabs": [
@@ -122,6 +126,38 @@ def _marks(cell: Cell | None) -> list[list[str]]:
     )  # fmt: skip
     scores = [[mark.kind, mark.label, _bounded(mark.reason)] for mark in cell.marks]
     return [*(["warn", word, ""] for word in said), *scores]
+
+
+def _fields(sheet: Sheet, cell: Cell | None, expected: str) -> list[dict[str, Any]]:
+    """The fields that are not as expected, for each scorer of structured answers.
+
+    A row is a sign, what is wrong, the field, the given and the expected value, and a note.
+    """
+    shown: list[dict[str, Any]] = []
+    if cell is None or cell.state != "answered":
+        return shown
+    for name, scorer in sheet.field_scorers.items():
+        ended, remarks = (cell.facts.get(key) for key in ("finish_reason", "remarks"))
+        reading = read_again(scorer, cell.text, expected, ended, remarks)
+        if reading is None:
+            continue
+        found = [] if reading.unread is not None else differences(reading)
+        rows = [
+            [sign(item.what), item.what, clean(item.field), _or_none(item.given),
+             _or_none(item.wanted), clean(item.note)]
+            for item in found[:MAX_FIELDS]
+        ]  # fmt: skip
+        right = sum(item.outcome == "right" for item in reading.outcomes)
+        counted = sum(item.outcome is not None for item in reading.outcomes)
+        said = clean(reading.unread) if reading.unread else f"{right} of {counted} right"
+        if len(found) > MAX_FIELDS:
+            said += f"; the first {MAX_FIELDS} of {len(found):,} that differ"
+        shown.append({"scorer": clean(name), "said": said, "rows": rows})
+    return shown
+
+
+def _or_none(text: str | None) -> str | None:
+    return None if text is None else clean(text)
 
 
 def _verdict(cell: Cell | None) -> str:

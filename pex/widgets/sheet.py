@@ -19,6 +19,8 @@ from pex.widgets.tool_calls import with_calls
 if TYPE_CHECKING:
     import pandas as pd
 
+    from pex.score.field_scorers import FieldScorer
+
 
 class Sheet:
     """Cases x repeats down, variants across.
@@ -56,6 +58,8 @@ class Sheet:
         self._binary: set[str] = set()
         self.yes_no: frozenset[str] = frozenset()
         """The scores that are yes or no; known once a frame has been read."""
+        self.field_scorers: Mapping[str, FieldScorer] = {}
+        """The scorers of structured answers, by name."""
         self.percentages: frozenset[str] = frozenset()
         """These, and those that are a share of such scores."""
 
