@@ -309,7 +309,10 @@ def yes_no(frame: pd.DataFrame) -> set[str]:
 
 
 def shares(frame: pd.DataFrame) -> set[str]:
-    """The scores that are the share of their own yes/no parts, such as `fields` of `fields.name`.
+    """The scores that are a share of their own parts, such as `fields` of `fields.name`.
+
+    Their parts are yes or no, or shares themselves, and the score lies between the least and the
+    largest of them, as a mean does whatever its weights. The parts that are shares belong to them.
 
     Example:
         >>> import pandas as pd
@@ -321,12 +324,14 @@ def shares(frame: pd.DataFrame) -> set[str]:
     found = set()
     for name in names:
         parts = [part for part in names if is_part(part, name, [name])]
-        if parts and name not in binary and binary.issuperset(parts):
-            values = frame[f"score.{name}"]
-            mean = frame[[f"score.{part}" for part in parts]].mean(axis=1)
-            there = values.notna()
-            if there.any() and bool(((values - mean).abs() < 1e-9)[there].all()):
-                found.add(name)
+        if not parts or name in binary:
+            continue
+        whole, inner = frame[f"score.{name}"], frame[[f"score.{part}" for part in parts]]
+        there = whole.notna() & inner.notna().any(axis=1)
+        least, most = inner.min(axis=1) - 1e-9, inner.max(axis=1) + 1e-9
+        inside = bool(((least >= -1e-9) & (most <= 1 + 2e-9))[there].all())
+        if there.any() and inside and bool(((whole >= least) & (whole <= most))[there].all()):
+            found |= {name, *(part for part in parts if part not in binary)}
     return found
 
 

@@ -64,9 +64,10 @@ class FieldRule(Strict):
     def written(self) -> str | dict[str, Any]:
         """The rule as a file has it: a word, or a mapping with options."""
         given = {
-            name: written(getattr(self, name))
+            name: value
             for name, field in type(self).model_fields.items()
-            if name in self.model_fields_set and getattr(self, name) != field.default
+            if name in self.model_fields_set
+            and (value := written(getattr(self, name))) != field.default
         }
         return self.rule if len(given) == 1 else given
 

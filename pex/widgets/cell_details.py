@@ -91,6 +91,7 @@ def cell_details(
             {"role": "error" if cell.state == "error" else "assistant", "answer": True}
         )
     body = {} if request is None else dict(request(place))
+    fields = _fields(sheet, cell, line.expected)
     baseline = cells[sheet.baseline]
     compared = None if baseline is None or baseline is cell else baseline.facts
     return {
@@ -103,8 +104,8 @@ def cell_details(
         "messages": [_message(message) for message in conversation],
         "answer": _answer(cell, mode),
         "path": path_of(facts, compared, sheet.variants[sheet.baseline]),
-        "marks": _marks(cell),
-        "fields": _fields(sheet, cell, line.expected),
+        "marks": _marks(cell, [item["scorer"] for item in fields]),
+        "fields": fields,
         "difference": _difference(cell, cells[sheet.baseline]),
         "baseline": sheet.variants[sheet.baseline],
         "tabs": [
@@ -117,14 +118,21 @@ def cell_details(
     }
 
 
-def _marks(cell: Cell | None) -> list[list[str]]:
-    """Kind, label and reason of each score, after what cannot be seen in the answer."""
+def _marks(cell: Cell | None, by_field: Sequence[str]) -> list[list[str]]:
+    """Kind, label and reason of each score, after what cannot be seen in the answer.
+
+    Those of fields have no reason here: a table of their own has the values.
+    """
     if cell is None:
         return []
     said = [] if cell.state != "answered" else remarks_of(
         {name: cell.facts.get(name) for name in ("finish_reason", "remarks")}
     )  # fmt: skip
-    scores = [[mark.kind, mark.label, _bounded(mark.reason)] for mark in cell.marks]
+    parts = tuple(f"{name}." for name in by_field)
+    scores = [
+        [mark.kind, mark.label, "" if mark.name.startswith(parts) else _bounded(mark.reason)]
+        for mark in cell.marks
+    ]
     return [*(["warn", word, ""] for word in said), *scores]
 
 
@@ -149,7 +157,7 @@ def _fields(sheet: Sheet, cell: Cell | None, expected: str) -> list[dict[str, An
         ]  # fmt: skip
         right = sum(item.outcome == "right" for item in reading.outcomes)
         counted = sum(item.outcome is not None for item in reading.outcomes)
-        said = clean(reading.unread) if reading.unread else f"{right} of {counted} right"
+        said = clean(reading.unread) if reading.unread else f"{right} of {counted} values right"
         if len(found) > MAX_FIELDS:
             said += f"; the first {MAX_FIELDS} of {len(found):,} that differ"
         shown.append({"scorer": clean(name), "said": said, "rows": rows})

@@ -83,7 +83,9 @@ def static_table(sheet: Sheet, frame: pd.DataFrame, summary: pd.DataFrame) -> st
         str(name): part[name].map(_cleaned) for name in part if part[name].dtype.kind not in "biuf"
     }
     part = part.assign(**texts)
-    table = side_by_side_table(part, binary, len(chosen), MAX_CHARS, max_bytes=MAX_BYTES)
+    table = side_by_side_table(
+        part, binary, len(chosen), MAX_CHARS, max_bytes=MAX_BYTES, field_scorers=sheet.field_scorers
+    )
     note = ""
     if len(chosen) < len(sheet.lines):
         note = (
