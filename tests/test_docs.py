@@ -51,6 +51,7 @@ SAYS = {
         "left out, held out: split 'confirm'", "The job has succeeded",
         "30 cases from traces",
     ),
+    "07_test_tools.ipynb": ("calls", "▲ better", "missing: look_up_order"),
     "red_team.ipynb": ("open     all", "▲ better", "harmless, not done", "gate: fail"),
 }  # fmt: skip
 """What commands in a notebook print; a failed one is no error of the cell."""

@@ -55,7 +55,10 @@ def pass_k_columns(rows: pd.DataFrame, name: str) -> dict[str, Any]:
 
 
 def pass_k_scores(summary: pd.DataFrame) -> dict[str, int]:
-    """The scores whose pass^k is shown, and the largest k: not the parts of another score.
+    """The scores whose pass^k is shown, and the largest k.
+
+    Not those of which pass^k is the mean in every variant, because the repeats agree, and not the
+    parts of another score.
 
     Args:
         summary: one row per variant.
@@ -64,7 +67,10 @@ def pass_k_scores(summary: pd.DataFrame) -> dict[str, int]:
     found = {}
     for name in names:
         column = f"score.{name}.pass_k.k"
-        if column in summary.columns and not any(name.startswith(f"{n}.") for n in names):
+        if column not in summary.columns or any(name.startswith(f"{n}.") for n in names):
+            continue
+        mean, every = summary[f"score.{name}"], summary[f"score.{name}.pass_k"]
+        if bool(((mean - every).abs() > 1e-9).any()) or bool((mean.notna() & every.isna()).any()):
             found[name] = int(summary[column].max())
     return found
 

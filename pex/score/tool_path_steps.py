@@ -78,15 +78,19 @@ class Steps:
             }
             return {"": Score(numbers["steps"], reason=note), **rest}
         over = [
-            f"{numbers[name]} {name}, at most {most}"
+            f"{_counted(numbers[name], name)}, at most {most}"
             + (f": {said}" if (said := _said(wasted.get(name, ()))) else "")
             for name, most in self._limits.items()
             if numbers[name] > most
         ]
         if stopped and "steps" in self._limits:
             over.append("stopped at max_steps")
-        told = ", ".join(f"{number} {name}" for name, number in numbers.items() if number)
+        told = ", ".join(_counted(number, name) for name, number in numbers.items() if number)
         return Score(not over, reason="; ".join(over) or told)
+
+
+def _counted(number: int, name: str) -> str:
+    return f"{number} {name.removesuffix('s') if number == 1 else name}"
 
 
 def _said(calls: Sequence[PathCall]) -> str | None:

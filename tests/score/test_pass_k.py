@@ -5,7 +5,7 @@ import math
 
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pex.report.tables import summary_table, summary_text
@@ -51,6 +51,7 @@ def test_no_case_with_all_repeats_is_no_number() -> None:
     assert "pass^2" in summary_text(summary, {"right"})
 
 
+@settings(max_examples=40)
 @given(st.lists(st.lists(st.booleans(), min_size=2, max_size=5), min_size=1, max_size=4))
 def test_it_is_the_share_of_draws_of_k_that_all_pass(cases: list[list[bool]]) -> None:
     k = min(map(len, cases))

@@ -5,7 +5,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pex.core.call import Answer
@@ -78,6 +78,7 @@ def test_the_reason_says_which_call_is_missing_too_much_or_differs(
 _NAMES = st.lists(st.sampled_from("abc"), max_size=5)
 
 
+@settings(max_examples=40)
 @given(_NAMES, _NAMES)
 def test_orders_are_what_they_say(calls: list[str], wanted: list[str]) -> None:
     answer = Answer(tool_calls=[_call(name) for name in calls])
