@@ -7,12 +7,13 @@ import dataclasses
 import functools
 import re
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from pex.core import includes, template
 from pex.core.errors import PexError
+from pex.core.function_schema import as_tool
 from pex.core.hidden import Hidden, of_call
 from pex.core.images import with_files
 from pex.core.messages import (
@@ -57,7 +58,8 @@ class Prompt:
         params: parameters such as `temperature`; overridden by a variant's own.
         defaults: values for variables that a case does not have.
         response_schema: a JSON Schema that the answer must follow.
-        tools: tools in OpenAI's form.
+        tools: tools in OpenAI's form, or functions, of which name, docstring and type hints become
+            one; an experiment's `tools` say what runs.
         response_model: a pydantic class in place of `response_schema`: its strict JSON Schema is
             requested, and `results.parse()` returns objects of the class.
         examples: the ids of the cases that the text shows as examples. In every run, the prompt
@@ -119,7 +121,7 @@ class Prompt:
         params: Mapping[str, Any] | None = None,
         defaults: Mapping[str, Any] | None = None,
         response_schema: Mapping[str, Any] | None = None,
-        tools: Sequence[Mapping[str, Any]] | None = None,
+        tools: Sequence[Mapping[str, Any] | Callable[..., Any]] | None = None,
         response_model: type[Any] | None = None,
         examples: Sequence[str] = (),
     ) -> None:
@@ -136,7 +138,9 @@ class Prompt:
             "params": json_params(params or {}),
             "defaults": to_json_value(dict(defaults or {})),
             "response_schema": to_json_value(dict(response_schema)) if response_schema else None,
-            "tools": to_json_value([dict(tool) for tool in tools]) if tools else None,
+            "tools": to_json_value([dict(as_tool(tool, f"prompt '{name}'")) for tool in tools])
+            if tools
+            else None,
             "examples": _case_ids(examples, name),
             "path": None,
             "file_text": None,

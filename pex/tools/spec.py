@@ -9,6 +9,7 @@ from typing import Any, Literal
 from pydantic import Field, field_validator
 
 from pex.core.errors import PexError, nearest
+from pex.core.function_schema import WORLD as WORLD  # noqa: PLC0414 - also the cases' column
 from pex.core.values import to_json_value
 from pex.project.files import validate
 from pex.project.functions import parts_of
@@ -16,8 +17,6 @@ from pex.project.spec import Strict
 
 REPLIES = "tool_replies"
 """The column of the cases that has recorded replies, unless another is named."""
-WORLD = "world"
-"""The column of the cases with the made world, and the parameter of a function that gets it."""
 _KINDS = ("function", "recorded", "made", "mcp")
 
 

@@ -37,7 +37,9 @@ def path_of(
     return {
         **found,
         "other": {"name": clean(name), "line": path_line(beside), "items": beside},
-        "parting": clean(parting.text) if parting else "The two paths are the same.",
+        "parting": clean(f"Compared with {name}: {parting.text}.")
+        if parting
+        else "The two paths are the same.",
         "at": parting.call if parting else None,
     }
 

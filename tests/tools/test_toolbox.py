@@ -99,3 +99,30 @@ def test_looking_at_a_project_imports_no_tool(lab: FaultyEndpoint, project: Path
     assert "lookup: tests.tools.test_toolbox:lookup" in saved
     with pytest.raises(PexError, match="tool 'lookup' cannot be saved"):
         experiment({"lookup": lambda order_id: 1, "cancel": MADE}).save(project / "3" / "e.yaml")
+
+
+def test_a_function_describes_itself(lab: FaultyEndpoint) -> None:
+    def find(order_id: str, most: int = 3, world: dict[str, Any] | None = None) -> str:
+        """Find an order.
+
+        This is for people."""
+        return f"{order_id} {most} {world}"
+
+    prompt = pex.Prompt("{{ q }}", name="desk", tools=[find])
+    assert prompt.tools is not None
+    function = prompt.tools[0]["function"]
+    assert (function["name"], function["description"]) == ("find", "Find an order.")
+    assert list(function["parameters"]["properties"]) == ["order_id", "most"]
+    lab.reply = playing([("find", {"order_id": "A1"}), ("find", {"order": "A1"})], "Found.")
+    cases = [{"q": "x", "world": {"n": 1}}]
+    exp = pex.Experiment("desk", pex.grid(prompt, "lab/m1"), cases, tools=[find])
+    ran = exp.run(record=False, show=False).frame.iloc[0]["steps"][0]["tools"]
+    assert [(call["reply"][:13], call["error"]) for call in ran] == [
+        ("A1 3 {'n': 1}", None), ('{"error":"the', "arguments"),
+    ]  # fmt: skip
+    with pytest.raises(PexError, match="tool 'odd': its parameters cannot be described"):
+        pex.Prompt("x", name="p", tools=[odd])
+
+
+def odd(value: Path, other: FaultyEndpoint) -> str:
+    return "x"

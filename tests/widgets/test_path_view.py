@@ -42,7 +42,9 @@ def test_two_paths_say_where_they_part() -> None:
     gone = ("refund", {}, '{"error":"…"}', "not_allowed")
     path = path_of(row(step(1, LOOKED), step(2, gone), step(3)), other, "short")
     assert path is not None
-    assert (path["at"], path["parting"]) == (2, "call 2 is one more: refund()")
+    assert (path["at"], path["parting"]) == (
+        2, "Compared with short: call 2 is one more: refund().",
+    )  # fmt: skip
     assert path["line"] == "3 steps, 2 tool calls (1 failed)"
     assert path["other"]["line"] == "2 steps, 1 tool call"
     same = path_of(other, row(step(1, LOOKED), step(2)), "short")
