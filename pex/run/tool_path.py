@@ -139,13 +139,13 @@ class ToolPath:
         """Take the answer to `step()`: reply to its calls, or end the turn."""
         self.answers.append(answer)
         self._of_turn += 1
-        text = without_reasoning(answer, self._tags).output
+        text = _words(answer, self._tags)
         calls = [_call(item, len(self.answers), at) for at, item in enumerate(_items(answer))]
         self._steps.append(_step(len(self.answers), answer))
         self._calls += calls
         self.pending = calls
         if not calls:
-            self._said.append({"role": "assistant", "content": text or ""})
+            self._said.append({"role": "assistant", "content": text})
             self._end_turn()
             return
         sent = [_sent(item, call) for item, call in zip(_items(answer), calls, strict=True)]
@@ -236,6 +236,7 @@ class ToolPath:
         remarks = list(answer.remarks)
         if self._steps[-1]["tools"]:
             remarks.append(MAX_STEPS)
+            answer.output = _words(self.answers[-1], None)
         elif not (answer.output or "").strip() and EMPTY not in remarks:
             remarks.append(EMPTY)
         return dataclasses.replace(answer, remarks=remarks)
@@ -270,6 +271,14 @@ def _step(number: int, answer: Answer) -> dict[str, Any]:
         "from_journal": answer.from_journal,
         "tools": [],
     }
+
+
+def _words(answer: Answer, tags: Tags | None) -> str:
+    """What an answer says beside its calls; one that says nothing has them as its text."""
+    calls = answer.tool_calls
+    if calls and answer.output == orjson.dumps(calls).decode():
+        return ""
+    return without_reasoning(answer, tags).output or ""
 
 
 def _items(answer: Answer) -> Sequence[dict[str, Any]]:

@@ -36,7 +36,8 @@ def calling(*calls: tuple[str, Any], text: str | None = None) -> dict[str, Any]:
         }
         for number, (name, given) in enumerate(calls, 1)
     ]
-    answer = completion(text or "", tool_calls=made)
+    answer = completion("", tool_calls=made)
+    answer["choices"][0]["message"]["content"] = text  # null, as OpenAI sends it
     answer["choices"][0]["finish_reason"] = "tool_calls"
     return answer
 

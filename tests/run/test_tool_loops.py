@@ -97,7 +97,7 @@ def test_it_stops_after_max_steps(paid: FaultyEndpoint) -> None:
     assert (preview.max_steps, preview.most_calls) == (3, 3)
     assert "3 at most (up to 3 for each answer whose tools run)" in str(preview)
     row = run(exp).frame.iloc[0]
-    assert (paid.calls, row["remarks"]) == (3, ["max_steps"])
+    assert (paid.calls, row["output"], row["remarks"]) == (3, "", ["max_steps"])
     assert [step["tools"][0]["error"] for step in row["steps"]] == [None, None, "not_run"]
     assert [message["role"] for message in row["conversation"]][-2:] == ["tool", "assistant"]
 
