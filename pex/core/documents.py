@@ -89,6 +89,22 @@ def way_of_part(part: Mapping[str, Any], where: str) -> Way:
     return _checked(str(part.get("as", "")), str(pages), f"{where}: as", WAYS)
 
 
+def part_text(part: Mapping[str, Any]) -> str:
+    """A part as it is written in a message.
+
+    Example:
+        >>> part_text({"type": "document", "document": "a.pdf", "as": "pages", "pages": "1-2"})
+        '![pdf as pages 1-2](a.pdf)'
+    """
+    if part.get("type") == KIND:
+        return f"![{way_of_part(part, KIND)}]({part[KIND]})"
+    image = part.get("image_url")
+    if isinstance(image, Mapping):
+        url = str(image.get("url"))
+        return f"![]({url if len(url) <= 200 else url[:60] + '…'})"
+    return str(part.get("text", ""))
+
+
 def _checked(kind: str, pages: str, where: str, known: Sequence[str]) -> Way:
     if kind not in known:
         raise PexError(

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pex.core import template
-from pex.core.documents import KIND, way_of, way_of_part
+from pex.core.documents import KIND, part_text, way_of, way_of_part
 from pex.core.errors import PexError, nearest
 from pex.core.hidden import Hidden
 from pex.core.includes import check_resolved
@@ -124,4 +124,7 @@ def _render_part(
 
 def content_text(content: Any) -> str:
     """The templates of a message's content, one below the other."""
-    return content if isinstance(content, str) else "\n".join(content_templates(content))
+    if isinstance(content, str):
+        return content
+    pieces = (part_text(part) if part.get("type") == KIND else _templates(part) for part in content)
+    return "\n".join(str(piece) for piece in pieces if piece)

@@ -32,8 +32,6 @@ LONGEST_PX = 1568
 """The longer side of a page's image: what is larger is made smaller by providers (Anthropic: 1568,
 OpenAI: 2048 and then 768 for the shorter side)."""
 DPI = 150
-SMALL_PX = 220
-"""The longer side of a page's preview."""
 INSTALL = "pip install 'pexlab[documents]'"
 
 _PASSWORD = 4

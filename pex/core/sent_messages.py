@@ -8,6 +8,7 @@ from typing import Any
 
 from pex.core.about import About
 from pex.core.case import Case
+from pex.core.documents import KIND, part_text
 from pex.core.errors import PexError
 from pex.core.hidden import SHOWN
 from pex.core.prompt import Prompt
@@ -38,7 +39,7 @@ class SentMessages:
         values = Case("", dict(values), renamed=self._renamed).values
         try:
             prompt = self._given.get(name) or self._parsed(name)
-            return [] if prompt is None else [dict(item) for item in prompt.render(values, SHOWN)]
+            return [] if prompt is None else [*map(_shown, prompt.render(values, SHOWN))]
         except PexError:
             text = self._texts[name]
             return [{"role": "prompt, before its variables were filled in", "content": text}]
@@ -46,3 +47,15 @@ class SentMessages:
     def _parse(self, name: str) -> Prompt | None:
         text = self._texts.get(name)
         return None if text is None else Prompt.parse(f"---\n---\n{text}", "prompt", "prompt")
+
+
+def _shown(message: Mapping[str, Any]) -> dict[str, Any]:
+    """A message in which a document is written as in its prompt: viewers know no such part."""
+    content = message["content"]
+    if not isinstance(content, list) or all(part.get("type") != KIND for part in content):
+        return dict(message)
+    parts = [
+        {"type": "text", "text": part_text(part)} if part.get("type") == KIND else part
+        for part in content
+    ]
+    return {**message, "content": parts}

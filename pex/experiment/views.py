@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pex.core.cases import Case, known_variables
 from pex.core.events import Done, Event, RowKey
 from pex.core.hidden import SHOWN
+from pex.core.project import current_folder
 from pex.core.text import value_text
 from pex.experiment.execution import Execution
 from pex.experiment.job import Job
@@ -105,6 +106,7 @@ def in_background(execution: Execution, job: Job) -> ResultGrid:
 
 
 def _grid(execution: Execution, job: Job, blocks: bool, corrected: dict[str, Case]) -> ResultGrid:
+    from pex.core.document_preview import Previews
     from pex.score.field_outcomes import field_options, field_scorers
     from pex.widgets.grid import ResultGrid
     from pex.widgets.sheet import Sheet, inputs_shown
@@ -130,6 +132,11 @@ def _grid(execution: Execution, job: Job, blocks: bool, corrected: dict[str, Cas
         _trace_url(execution),
         _request(job),
         blocks=blocks,
+        previews=Previews(
+            [text for variant in job.variants for text in variant.prompt.templates],
+            job.edits.path.parent if job.edits is not None else current_folder(),
+            job.cases[0].renamed if job.cases else None,
+        ),
     )
 
 

@@ -20,6 +20,7 @@ from pex.core.text import value_text
 from pex.report.attacks import rates_html, rates_svg
 from pex.report.comparison import explain, sentences, table_html
 from pex.report.comparison_matrix import overview_html
+from pex.report.documents import Show
 from pex.report.fields import fields_html
 from pex.report.frontier import choice as marked_choice
 from pex.report.frontier import frontier_html
@@ -62,6 +63,7 @@ def page(
     slices: pd.DataFrame | None = None,
     choice: Frontier | None = None,
     fields: FieldTable | None = None,
+    previews: Show | None = None,
 ) -> str:
     """The text of the page: the answer first, then prompts and cases, the statistics last.
 
@@ -74,6 +76,7 @@ def page(
         slices: the same within slices, where the cases have tags or groups.
         choice: the frontier of the first score, with the variant to use.
         fields: which fields of structured answers fail.
+        previews: gives pictures of the documents that cases name.
     """
     begun = datetime.datetime.fromisoformat(about.started_at).astimezone()
     names = summary_scores(summary)
@@ -86,7 +89,12 @@ def page(
     telling = telling_cases(frame, yes_no, baseline)
     scorers = {} if fields is None else field_scorers(about.all_field_scorers)
     show = functools.partial(
-        side_by_side_table, frame, yes_no, max_chars=MAX_CHARS, field_scorers=scorers
+        side_by_side_table,
+        frame,
+        yes_no,
+        max_chars=MAX_CHARS,
+        field_scorers=scorers,
+        previews=previews,
     )
     # The fragments are escaped where they are made; everything else is escaped by the template.
     text = _template().render(

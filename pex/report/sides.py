@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from pex.core.text import value_text
 from pex.core.values import missing
+from pex.report.documents import Figures, Show
 from pex.report.fields import answer_differences
 from pex.report.path_items import path_html
 from pex.report.safe_html import escaped
@@ -43,6 +44,7 @@ def side_by_side_table(
     max_bytes: float = math.inf,
     only: Sequence[str] | None = None,
     field_scorers: Mapping[str, FieldScorer] | None = None,
+    previews: Show | None = None,
 ) -> str:
     """The cases, one row each, with the answers of every variant beside each other.
 
@@ -58,6 +60,7 @@ def side_by_side_table(
         max_bytes: the size of the rows at most.
         only: the ids of the cases to show, in this order; None: all.
         field_scorers: the scorers of structured answers; what differs is listed field by field.
+        previews: gives pictures of the documents that cases name; None: none are shown.
 
     Returns:
         An HTML table, without its style.
@@ -73,10 +76,11 @@ def side_by_side_table(
     if only is None and (len(cases) > max_rows or max_bytes < math.inf):
         cases.sort(key=lambda case: min(_ORDER.index(state) for state in states[case]))
     parts: list[str] = []
+    figures = Figures(previews)
     size = 0
     for case in cases[:max_rows]:
         part = _case_row(case, by_case[case], variants, inputs, scores, states[case], yes_no,
-                         max_chars, baseline, field_scorers or {})  # fmt: skip
+                         max_chars, baseline, field_scorers or {}, figures)  # fmt: skip
         size += len(part.encode())
         if size > max_bytes:
             break
@@ -157,13 +161,14 @@ def _case_row(
     max_chars: int,
     baseline: str | None,
     field_scorers: Mapping[str, FieldScorer],
+    figures: Figures,
 ) -> str:
     by_variant: dict[str, list[Row]] = {}
     for row in rows:
         by_variant.setdefault(str(row["variant"]), []).append(row)
     known = {row["repeat"]: row["output"] for row in by_variant.get(baseline or "", [])}
     out = [f'<tr data-state="{" ".join(states)}"><td class="pex-case">']
-    out.append(_case_cell(case_id, rows[0], inputs, max_chars))
+    out.append(_case_cell(case_id, rows[0], inputs, max_chars, figures))
     out.append("</td>")
     for name in variants:
         cells = [
@@ -201,14 +206,17 @@ def _caption(
     return escaped(text) + "."
 
 
-def _case_cell(case_id: str, row: Row, inputs: Sequence[str], max_chars: int) -> str:
+def _case_cell(
+    case_id: str, row: Row, inputs: Sequence[str], max_chars: int, figures: Figures
+) -> str:
     lines = []
     group = None if missing(row.get("group")) else str(row["group"])
     for column in inputs:
         value = row[column]
         if not missing(value) and str(value) != group:  # the group is beside the id
             text = escaped(cut(value_text(value), max_chars))
-            lines.append(f'<div class="pex-output" dir="auto">{text}</div>')
+            shown = figures(column[5:], value)
+            lines.append(shown or f'<div class="pex-output" dir="auto">{text}</div>')
     if not missing(row["expected"]):
         text = escaped(cut(value_text(row["expected"]), max_chars))
         lines.append(f'<div class="pex-meta">expected: {text}</div>')

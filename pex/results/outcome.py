@@ -132,11 +132,12 @@ def report_of(
 ) -> str:
     """The report as HTML."""
     from pex.compare.field_table import field_table
+    from pex.report.documents import previews_of
     from pex.report.page import page
 
-    slices = _slices(frame, about)
+    slices, shown = _slices(frame, about), previews_of(about)
     fields = field_table(frame, about.all_field_scorers)
-    return page(frame, summary, percentages(frame), about, verdicts, slices, found, fields)
+    return page(frame, summary, percentages(frame), about, verdicts, slices, found, fields, shown)
 
 
 def _slices(frame: pd.DataFrame, about: About) -> pd.DataFrame | None:

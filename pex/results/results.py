@@ -545,6 +545,7 @@ class Results:
             The grid; in a notebook it is displayed as the last expression of a cell. `.selection`
             has the selected rows of `frame`.
         """
+        from pex.report.documents import previews_of
         from pex.results.recorded import link
         from pex.score.field_outcomes import field_scorers
         from pex.widgets.grid import show
@@ -568,6 +569,7 @@ class Results:
                 self.trace_url,
                 sent_request(self.about, messages),
                 link(self.about),
+                previews_of(self.about),
             )
         return self._grid
 

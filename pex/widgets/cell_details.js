@@ -81,6 +81,27 @@ function named(name, node) {
   return box;
 }
 
+/** A document of the case: its first page or a player, its name, pages or length. */
+function figureOf(path, preview) {
+  const figure = element("figure", "pex-document");
+  if (preview.picture.startsWith("data:image/png;base64,")) {
+    const image = element("img");
+    image.src = preview.picture;
+    [image.width, image.height] = preview.size;
+    image.alt = `${preview.name}, first page or picture`;
+    figure.append(image);
+  } else if (preview.sound.startsWith("data:audio/")) {
+    const player = element("audio");
+    player.controls = true;
+    player.preload = "metadata";
+    player.src = preview.sound;
+    player.setAttribute("aria-label", preview.name);
+    figure.append(player);
+  }
+  figure.append(element("figcaption", "", `${path} · ${preview.facts}`));
+  return figure;
+}
+
 function modesOf(cell, ask) {
   const modes = element("div", "pex-bar");
   modes.setAttribute("role", "group");
@@ -186,7 +207,7 @@ function drawOpened(cell, ask, editor) {
   if (cell.difference) nodes.push(section(`Compared with the baseline, ${cell.baseline}`, drawDifference(cell.difference)));
   if (cell.path) nodes.push(section("Path", ...pathOf(cell.path, cell.variant, folded)));
   const about = [];
-  about.push(...cell.inputs.map(([name, text]) => named(name, folded(text))));
+  about.push(...cell.inputs.map(([name, text, preview]) => named(name, preview ? figureOf(text, preview) : folded(text))));
   if (cell.tags.length) {
     const tags = element("div", "pex-chips");
     for (const tag of cell.tags) tags.append(element("span", "pex-chip", tag));

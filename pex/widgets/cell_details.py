@@ -9,11 +9,15 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from pex.core import jsontext
+from pex.core.document_preview import Preview
+from pex.core.documents import KIND as DOCUMENT
+from pex.core.documents import part_text
 from pex.core.events import RowKey
 from pex.core.remarks import of_answer
 from pex.core.safe_text import clean
 from pex.core.text import value_text
 from pex.core.values import missing, to_json_value
+from pex.report.documents import Show
 from pex.report.fields import sign
 from pex.report.safe_html import markdown_html
 from pex.report.tables import cut, format_seconds, format_usd
@@ -61,6 +65,7 @@ def cell_details(
     mode: str = "text",
     trace_url: Callable[[str], str | None] | None = None,
     request: RequestBody | None = None,
+    previews: Show | None = None,
 ) -> dict[str, Any]:
     """Everything shown of a cell.
 
@@ -72,6 +77,7 @@ def cell_details(
         mode: how the answer is shown: one of `MODES`.
         trace_url: the address of a trace, if it has one.
         request: gives the body of the request; None if it is not known.
+        previews: gives pictures of the documents that the case names.
 
     Returns:
         Texts by name, without invisible characters; only `html` is HTML, and harmless.
@@ -99,7 +105,7 @@ def cell_details(
         "variant": place[0],
         "repeat": place[2] if sheet.repeats > 1 else None,
         "tags": [*line.tags, *([line.group] if line.group else [])],
-        "inputs": _inputs(facts) or [["", _bounded(line.text)]],
+        "inputs": _inputs(facts, previews) or [["", _bounded(line.text)]],
         "expected": _bounded(line.expected),
         "messages": [_message(message) for message in conversation],
         "answer": _answer(cell, mode),
@@ -217,18 +223,27 @@ def _bounded(text: str) -> str:
     return clean(cut(text, MAX_CHARS))
 
 
-def _inputs(facts: Mapping[str, Any]) -> list[list[str]]:
-    return [
-        [name[5:], _bounded(value_text(facts[name]))]
-        for name in facts
-        if name.startswith("case.") and not missing(facts[name])
-    ]
+def _inputs(facts: Mapping[str, Any], previews: Show | None) -> list[list[Any]]:
+    """Name, text and, of a document, its preview, for each input."""
+    shown: list[list[Any]] = []
+    for name, value in facts.items():
+        if name.startswith("case.") and not missing(value):
+            preview = previews(name[5:], value) if previews is not None else None
+            more = [] if preview is None else [_cleaned(preview)]
+            shown.append([name[5:], _bounded(value_text(value)), *more])
+    return shown
+
+
+def _cleaned(preview: Preview) -> dict[str, Any]:
+    return {**preview.as_data(), "name": clean(preview.name), "facts": clean(preview.facts)}
 
 
 def _message(message: Mapping[str, Any]) -> dict[str, Any]:
     if message.get("answer"):
         return {"role": str(message["role"]), "answer": True}
     content = message.get("content")
+    if isinstance(content, list) and any(part.get("type") == DOCUMENT for part in content):
+        content = "\n".join(part_text(part) for part in content)
     return {"role": str(message.get("role", "")), "text": _bounded(value_text(content or ""))}
 
 

@@ -31,6 +31,7 @@ from pex.core.events import (
 from pex.core.safe_text import clean
 from pex.core.spreadsheet import table_text
 from pex.core.text import value_text
+from pex.report.documents import Show
 from pex.widgets import rows, shared
 from pex.widgets.case_form import Editing, apply_edit, edit_form
 from pex.widgets.cell_details import MODES, Messages, RequestBody, cell_details
@@ -74,6 +75,7 @@ class ResultGrid(anywidget.AnyWidget):
         trace_url: the address of a trace, if it has one.
         request: gives the body of a request, for opened cells.
         blocks: the run keeps the kernel busy; a Stop that does not get through interrupts it.
+        previews: gives pictures of the documents that cases name.
     """
 
     _esm = shared.script("widgets/grid")
@@ -93,8 +95,10 @@ class ResultGrid(anywidget.AnyWidget):
         request: RequestBody | None = None,
         *,
         blocks: bool = False,
+        previews: Show | None = None,
     ) -> None:
         self._blocks = blocks
+        self._previews = previews
         self._sheet = sheet
         self._editing = editing
         self._trace_url = trace_url
@@ -140,7 +144,7 @@ class ResultGrid(anywidget.AnyWidget):
         if self._html is None:
             self._html = static_text(RUNNING)
             if self._frame is not None and self._summary is not None:
-                self._html = static_table(self._sheet, self._frame, self._summary)
+                self._html = static_table(self._sheet, self._frame, self._summary, self._previews)
         return self._html
 
     @property
@@ -371,7 +375,7 @@ class ResultGrid(anywidget.AnyWidget):
         with self._lock:
             shown = cell_details(
                 self._sheet, row, column, self._messages, mode if mode in MODES else "text",
-                self._trace_url, self._request,
+                self._trace_url, self._request, self._previews,
             )  # fmt: skip
         more = {"place": [row, column], "edits": self._editing is not None}
         self.send({"kind": "opened", **about, "cell": shown | more})
@@ -424,8 +428,8 @@ def show(frame: pd.DataFrame, summary: pd.DataFrame, sheet: Sheet, yes_no: set[s
          messages: Messages | None = None, editing: Editing | None = None,
          trace_url: Callable[[str], str | None] | None = None,
          request: RequestBody | None = None,
-         link: RunLink | None = None) -> ResultGrid:  # fmt: skip
+         link: RunLink | None = None, previews: Show | None = None) -> ResultGrid:  # fmt: skip
     """The grid of a run that has ended; it shows itself as the last thing in a cell."""
-    grid = ResultGrid(sheet, None, messages, editing, trace_url, request)
+    grid = ResultGrid(sheet, None, messages, editing, trace_url, request, previews=previews)
     grid.finish(frame, summary, yes_no, link)
     return grid

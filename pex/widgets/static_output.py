@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from IPython.display import HTML, DisplayHandle, display
 
 from pex.core.safe_text import clean
+from pex.report.documents import Show
 from pex.report.sides import side_by_side_table
 from pex.report.tables import NO_MATH, fragment, summary_table
 from pex.score.frame import percentages, yes_no
@@ -61,13 +62,16 @@ def static_html(html: str) -> str:
     return _wrapped(fragment(html))
 
 
-def static_table(sheet: Sheet, frame: pd.DataFrame, summary: pd.DataFrame) -> str:
+def static_table(
+    sheet: Sheet, frame: pd.DataFrame, summary: pd.DataFrame, previews: Show | None = None
+) -> str:
     """The summary and the cases side by side, starting with those that differ or failed.
 
     Args:
         sheet: the sheet of the same frame.
         frame: the long frame.
         summary: one row per variant.
+        previews: gives pictures of the documents that cases name.
 
     Returns:
         HTML of less than 1 MB; it says what is left out.
@@ -84,7 +88,13 @@ def static_table(sheet: Sheet, frame: pd.DataFrame, summary: pd.DataFrame) -> st
     }
     part = part.assign(**texts)
     table = side_by_side_table(
-        part, binary, len(chosen), MAX_CHARS, max_bytes=MAX_BYTES, field_scorers=sheet.field_scorers
+        part,
+        binary,
+        len(chosen),
+        MAX_CHARS,
+        max_bytes=MAX_BYTES,
+        field_scorers=sheet.field_scorers,
+        previews=previews,
     )
     note = ""
     if len(chosen) < len(sheet.lines):
