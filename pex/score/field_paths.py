@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -27,6 +28,12 @@ class FieldPath:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "name", self.text.replace(ALL, ""))
+
+
+@functools.lru_cache(1024)
+def plain_path(name: str) -> FieldPath:
+    """The path to a field of an object, whatever its name."""
+    return FieldPath(name, (name,))
 
 
 def field_path(text: str, where: str = "field") -> FieldPath:
@@ -81,6 +88,8 @@ def lookup(value: Any, names: Sequence[str]) -> tuple[bool, Any]:
         >>> lookup({"a": None}, ["a", "b"])
         (False, None)
     """
+    if len(names) == 1 and type(value) is dict:  # nearly always
+        return names[0] in value, value.get(names[0])
     if isinstance(value, Mapping) and len(names) > 1 and (whole := ".".join(names)) in value:
         return True, value[whole]
     for name in names:

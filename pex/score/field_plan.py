@@ -12,7 +12,7 @@ from pex.core.names import check_name
 from pex.core.score import Score
 from pex.core.text import value_text
 from pex.score.base import NOT_EXPECTED
-from pex.score.field_paths import FieldPath, field_path, lookup, paths_in
+from pex.score.field_paths import FieldPath, field_path, lookup, paths_in, plain_path
 from pex.score.field_rules import FieldRule, check_rules, field_rule
 from pex.score.field_values import shown
 from pex.score.reading import parse_json, shorten
@@ -60,7 +60,7 @@ class FieldPlan:
         rest = DEFAULT if self.rules is None else self.rest
         if rest is not None:
             begun = {(path.records or path.names)[0] for path in found} | {p.text for p in found}
-            found |= {FieldPath(name, (name,)): rest for name in wanted if name not in begun}
+            found |= {plain_path(name): rest for name in wanted if name not in begun}
         named = [*sorted(self.required, key=_text), *sorted(self.forbidden, key=_text)]
         for path in named:
             found.setdefault(path, DEFAULT)
@@ -94,11 +94,11 @@ class FieldPlan:
     ) -> FieldOutcome:
         have = lookup(given, path.names)[1]
         there, want = lookup(wanted, path.names)
-        if path in self.forbidden:
+        if self.forbidden and path in self.forbidden:
             right = have is None
             reason = None if right else f"too much: {shown(have)}"
             return _outcome(path, Score(right, reason), have, None, rule, record)
-        if path in self.required and have is None:
+        if have is None and path in self.required:
             reason = "missing" if want is None else f"missing: {shown(want)}"
             return _outcome(path, Score(False, reason), have, want, rule, record)
         if not there:
