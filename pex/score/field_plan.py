@@ -289,7 +289,7 @@ def check_plan(plan: FieldPlan, cases: Sequence[Case]) -> None:
         values = [(case, value) for case, found in expected for value in wanted(path, found)]
         if values or not rule.needs_expected() or path in plan.required:
             pass
-        elif not _has_empty_list(path, expected):
+        elif expected and not _has_empty_list(path, expected):
             known = dict.fromkeys(name for _, found in expected for name in paths_in(found))
             raise PexError(
                 f"no case expects the field '{path.text}'", hint=nearest(path.text, known)
