@@ -82,7 +82,7 @@ def import_file(
 
 def _import_traces(file: Path | None, traces: list[str], to: Path | None, as_json: bool) -> None:
     from pex.monitoring.import_paths import import_paths
-    from pex.tools.spec import REPLIES
+    from pex.score.tool_path import COLUMN, read_expected
 
     if file is not None or not traces or to is None:
         raise PexError(
@@ -94,6 +94,7 @@ def _import_traces(file: Path | None, traces: list[str], to: Path | None, as_jso
         console.document({"cases": [{"id": case.id, **case.inputs} for case in cases]})
         return
     for case in cases:
-        console.out(f"{case.id}: {case.inputs.get(REPLIES)}")
+        calls = read_expected(case.inputs[COLUMN], f"case '{case.id}'")
+        console.out(f"{case.id}: {', '.join(map(str, calls))}")
     many = "1 case is" if len(cases) == 1 else f"{len(cases)} cases are"
     console.err(f"{many} in the cases of {to}")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from pex.core.case import Case
 from pex.core.errors import PexError
@@ -12,7 +13,8 @@ from pex.core.project import find_project
 from pex.core.provenance import Provenance
 from pex.core.user_name import user_name
 from pex.guard.placeholders import Placeholders, hide_in
-from pex.monitoring.fetch_texts import fetch_texts
+from pex.monitoring.fetch_texts import TraceTexts, fetch_texts
+from pex.monitoring.spans import INPUTS, root_of
 from pex.monitoring.trace_path import path_of_spans
 from pex.monitoring.triage.files import Files
 from pex.project.personal_rules import personal_rules
@@ -48,7 +50,7 @@ def import_paths(
     cases = []
     for trace_id, texts in found.items():
         try:
-            given = files.inputs_of(texts.variables, texts.request)
+            given = files.inputs_of(_named(texts, files), texts.request)
             given |= files.path_inputs(path_of_spans(texts.spans))
         except PexError as error:
             raise PexError(f"trace '{trace_id}': {error.message}", hint=error.hint) from None
@@ -59,3 +61,11 @@ def import_paths(
         case, _ = files.add_case(given, expected, origin)
         cases.append(case)
     return cases
+
+
+def _named(texts: TraceTexts, files: Files) -> Mapping[str, Any] | None:
+    """The inputs that the trace itself names as the file does, else its prompt's variables."""
+    root = root_of(texts.spans)
+    given = root.attributes.get(INPUTS) if root is not None else None
+    named = {n: given[n] for n in files.inputs if n in given} if isinstance(given, dict) else {}
+    return {**(texts.variables or {}), **named} or None
