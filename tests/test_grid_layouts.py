@@ -325,6 +325,7 @@ def skipped(lab: Lab) -> None:
     )
 
 
+@pytest.mark.soak
 def test_rows_that_lost_their_layout_out_of_sight_are_drawn_anew(tmp_path: Path) -> None:
     (tmp_path / "pex.toml").touch()
     cells = [MADE + "results = made(60, 3)\nresults.show()"]
@@ -347,6 +348,7 @@ def test_rows_that_lost_their_layout_out_of_sight_are_drawn_anew(tmp_path: Path)
         )
 
 
+@pytest.mark.soak
 def test_a_grid_that_fills_out_of_sight_has_its_rows_when_one_comes_to_it(tmp_path: Path) -> None:
     (tmp_path / "pex.toml").touch()
     gap = "from IPython.display import HTML\nHTML('<div style=height:3000px></div>')"
@@ -377,6 +379,7 @@ def test_a_grid_that_fills_out_of_sight_has_its_rows_when_one_comes_to_it(tmp_pa
         )
 
 
+@pytest.mark.soak
 def test_rows_stay_when_the_theme_changes(tmp_path: Path) -> None:
     (tmp_path / "pex.toml").touch()
     notebook(tmp_path / "grid.ipynb", None, MADE + "made(40, 5).show()")

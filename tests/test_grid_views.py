@@ -39,6 +39,7 @@ def close(lab: Lab, title: str) -> None:
     tab.wait_for(state="detached")
 
 
+@pytest.mark.soak
 def test_a_second_view_has_the_same_rows_and_a_search_of_its_own(tmp_path: Path) -> None:
     (tmp_path / "pex.toml").touch()
     notebook(tmp_path / "grid.ipynb", None, MADE + "grid = made(120, 2).show()\ngrid")

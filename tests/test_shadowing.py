@@ -137,6 +137,7 @@ def test_mlflows_pages(project: Path, marks: Path) -> None:
         assert marks.read_text() == ""
 
 
+@pytest.mark.soak
 def test_mlflows_gc(project: Path, marks: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(project)
     uri = f"sqlite:///{project}/mlruns/mlflow.db"
@@ -149,6 +150,7 @@ def test_mlflows_gc(project: Path, marks: Path, monkeypatch: pytest.MonkeyPatch)
     assert deleted_runs.deleted(uri, project) == []
 
 
+@pytest.mark.soak
 def test_pip(project: Path, marks: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(project)
     monkeypatch.setattr(package.shutil, "which", lambda name: None)

@@ -96,6 +96,7 @@ def test_looking_sends_and_runs_nothing(name: str, stranger: Stranger, sink: Sin
     assert "not valid" not in seen.out + seen.err, "the project is broken"
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("name", LOOKS)
 def test_nor_does_it_where_the_record_is_away(
     name: str, recorded_away: Stranger, sink: Sink

@@ -182,6 +182,7 @@ def test_workers_that_could_not_do_their_work_get_none(
     assert not any(loaded.outputs.glob(".shared-*"))
 
 
+@pytest.mark.soak
 def test_a_worker_with_another_version_gets_no_job(project: Path, tmp_path: Path) -> None:
     (project / "pex.toml").touch()
     notebook(project / "n.ipynb", "x: int = 0", "x")
@@ -217,6 +218,7 @@ def test_without_a_scheduler_or_dask_it_says_so(
         Cluster("tcp://127.0.0.1:9", loaded, print)
 
 
+@pytest.mark.soak
 def test_a_killed_driver_leaves_no_job_and_another_one_goes_on(project: Path) -> None:
     (project / "pex.toml").touch()
     notebook(

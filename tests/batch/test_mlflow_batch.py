@@ -194,6 +194,7 @@ def test_an_interrupted_batch_is_killed_in_mlflow(lab: FaultyEndpoint, project: 
     assert batch.info.status == "KILLED"
 
 
+@pytest.mark.soak
 def test_a_store_that_does_not_answer_is_said_once_and_the_batch_goes_on(project: Path) -> None:
     (project / "pex.toml").touch()
     notebook(project / "n.ipynb", "x: int = 0", "x")

@@ -144,6 +144,7 @@ def test_each_kind_of_bad_notebook_is_named_and_the_others_are_done(tmp_path: Pa
     assert no_kernel_is_left(tmp_path)
 
 
+@pytest.mark.soak
 def test_the_folder_may_have_nearly_any_name(tmp_path: Path) -> None:
     folder = tmp_path / "it's {x} {} {0} ü %d #1"
     folder.mkdir()
@@ -189,6 +190,7 @@ def test_a_batch_that_cannot_be_written_at_all_is_refused(tmp_path: Path) -> Non
         run_batch(loaded, "night")
 
 
+@pytest.mark.soak
 def test_outputs_that_are_deleted_meanwhile_cost_only_the_notebook_that_ran(tmp_path: Path) -> None:
     deletes = "import shutil\nif x == 1:\n    shutil.rmtree('outputs')"
     notebook(tmp_path / "n.ipynb", "x: int = 0", deletes, "print(x)")
@@ -234,6 +236,7 @@ def test_what_changed_between_start_and_resume_is_said(tmp_path: Path) -> None:
         run_batch(later, resume=True)
 
 
+@pytest.mark.soak
 def test_lines_that_a_kill_has_cut_off_cost_one_job_alone(tmp_path: Path) -> None:
     notebook(tmp_path / "n.ipynb", "x: int = 0", "1")
     loaded = load_plan(
@@ -268,7 +271,7 @@ def test_of_two_starts_of_one_batch_the_second_says_that_it_runs(
     assert not list(temporary.glob("pex-*"))
 
 
-@pytest.mark.parametrize("how", [["INT", "INT"], ["TERM"], ["HUP"], ["KILL"]])
+@pytest.mark.parametrize("how", [["INT", "INT"], ["TERM"], ["KILL"]])
 def test_however_it_is_ended_nothing_is_left_and_it_can_go_on(
     how: list[str], tmp_path: Path, temporary: Path
 ) -> None:
@@ -319,6 +322,7 @@ def test_killed_altogether_it_leaves_what_the_next_start_tidies_up(
     assert not list(temporary.glob("pex-*"))
 
 
+@pytest.mark.soak
 def test_a_zygote_or_kernel_that_is_killed_costs_the_notebooks_of_that_moment(
     tmp_path: Path, temporary: Path
 ) -> None:

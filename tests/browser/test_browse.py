@@ -31,6 +31,7 @@ def states(project: Path) -> dict[str, list[str]]:
     return {row.name: list(row.states) for row in library(project).listing().rows}
 
 
+@pytest.mark.soak
 def test_files_say_how_they_stand_to_the_library(project: Path, lab: FaultyEndpoint) -> None:
     pex.library.save(ASK, alias="champion")
     pex.library.save(SHORT)

@@ -211,8 +211,7 @@ def test_search_filters_keys_and_the_way_back(shop, project):
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize("dark", [False, True])
-@pytest.mark.parametrize("width", [375, 1300])
+@pytest.mark.parametrize(("width", "dark"), [(375, True), (1300, False)])
 def test_it_is_accessible_and_fits_at_every_width_in_light_and_dark(shop, project, width, dark):
     write_site(project / "site")
     with page(width=width, dark=dark) as tab:

@@ -89,6 +89,7 @@ def test_images_are_picked_pasted_dropped_shown_and_removed(project: Path) -> No
         expect(shown).to_have_count(3)
 
 
+@pytest.mark.soak
 def test_an_image_is_the_input_of_a_case(project: Path) -> None:
     prompt = 'pex.Prompt("Look: {{ text }}", "p", model="local/smollm2")'
     notebook(project / "a.ipynb", None, "import pex", f"pex.Playground({prompt}, record=False)")

@@ -469,6 +469,7 @@ def test_it_is_accessible_at_every_width_in_light_and_dark(
             browser.page.keyboard.press("Escape")
 
 
+@pytest.mark.soak
 def test_panes_density_and_the_whole_window(lab: FaultyEndpoint, project: Path) -> None:
     lab.reply = lambda body, number: completion("word " * 200)
     notebook(project / "play.ipynb", None, EXPERIMENT.format(count=3))

@@ -32,10 +32,9 @@ def moved(play: Locator, before: list[list[Any]]) -> list[tuple[list[Any], list[
     return [pair for pair in zip(before, places(play), strict=True) if pair[0] != pair[1]]
 
 
-@pytest.mark.parametrize("width", [900, 1440])
-def test_a_problem_moves_nothing(lab: FaultyEndpoint, project: Path, width: int) -> None:
+def test_a_problem_moves_nothing(lab: FaultyEndpoint, project: Path) -> None:
     notebook(project / "play.ipynb", None, EXPERIMENT.format(count=2))
-    with jupyterlab(project, width=width) as browser:
+    with jupyterlab(project, width=900) as browser:
         play = opened(browser, "play.ipynb")
         first = column(play, 0)
         problem = first.locator(".pex-problem")
@@ -68,6 +67,7 @@ def test_a_problem_moves_nothing(lab: FaultyEndpoint, project: Path, width: int)
         assert moved(play, before) == []
 
 
+@pytest.mark.soak
 def test_a_long_problem_is_read_whole_by_pointer_and_keys(
     lab: FaultyEndpoint, project: Path
 ) -> None:
@@ -93,6 +93,7 @@ def test_a_long_problem_is_read_whole_by_pointer_and_keys(
         expect(bubble).to_have_count(0)
 
 
+@pytest.mark.soak
 def test_a_new_message_says_whole_what_it_is_for_and_shows_its_focus(
     lab: FaultyEndpoint, project: Path
 ) -> None:

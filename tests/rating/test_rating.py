@@ -376,6 +376,7 @@ def test_the_page_for_others_has_every_kind_of_rating(kind: str, project: Path) 
     assert "bo" in rating.summary()["rater"].tolist()
 
 
+@pytest.mark.soak
 @pytest.mark.browser
 def test_the_page_is_accessible_in_the_dark(project: Path) -> None:
     address = made(20, 2, hostile=True).rate().to_html(project / "rate.html").as_uri()

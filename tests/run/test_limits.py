@@ -80,6 +80,7 @@ def start(project: Path, processes: int, calls: int, **env: str) -> list[list[st
     return [worker.communicate(timeout=300)[0].split() for worker in workers]
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("processes", [1, 4])
 def test_it_settles_at_what_is_served(lab: FaultyEndpoint, project: Path, processes: int) -> None:
     with (project / "pex.toml").open("a") as file:
@@ -93,6 +94,7 @@ def test_it_settles_at_what_is_served(lab: FaultyEndpoint, project: Path, proces
     assert 10 <= narrow.in_use(0.2, 0.8) <= 20  # 19 where nothing else runs
 
 
+@pytest.mark.soak
 def test_it_finds_more_room_when_there_is_more(lab: FaultyEndpoint) -> None:
     narrow = Narrow(lab, 4, 0.02)
     prompt = pex.Prompt("{{ word }}", name="echo")

@@ -264,6 +264,7 @@ def test_keys_are_taken_out_while_it_runs(
     assert nbformat.reads(text, 4).cells[2].outputs[0].text == "0\n"
 
 
+@pytest.mark.soak
 def test_exit_hooks_run_and_processes_of_the_notebook_are_its_own(tmp_path: Path, run: Run) -> None:
     hook = "import atexit, pathlib\natexit.register(pathlib.Path('left').write_text, 'by the hook')"
     run(notebook(tmp_path / "hook.ipynb", None, hook))
@@ -279,12 +280,14 @@ def test_a_cell_that_takes_too_long_is_interrupted_as_papermill_does(
     assert type(caught.value).__name__ == "CellTimeoutError"
 
 
+@pytest.mark.soak
 def test_a_module_in_the_notebooks_folder_goes_first_as_always(tmp_path: Path, run: Run) -> None:
     (tmp_path / "plotly.py").write_text("mine = True")
     path = notebook(tmp_path / "own.ipynb", None, "import plotly; print(plotly.mine)")
     assert run(path).cells[0].outputs[0].text == "True\n"
 
 
+@pytest.mark.soak
 def test_a_kernel_of_another_command_is_an_ordinary_one(
     tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -414,6 +417,7 @@ def test_other_programs_can_take_forked_kernels(tmp_path: Path, installed: dict[
     assert cells[0].outputs[0].text == "True\n"
 
 
+@pytest.mark.soak
 def test_a_cell_that_shows_a_table_and_a_chart_imports_nothing_more(
     tmp_path: Path, run: Run
 ) -> None:

@@ -94,6 +94,7 @@ def test_all_can_be_reached_by_keys_and_is_open_in_print(
         assert tab.locator("details:not([open])").count() == 0
 
 
+@pytest.mark.soak
 def test_without_colours_the_marks_still_tell(project: Path, lab: FaultyEndpoint) -> None:
     path = project / "night.html"
     path.write_text(page(judged_night(project, 60, 2)))

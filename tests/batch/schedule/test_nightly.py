@@ -115,6 +115,7 @@ def test_the_printed_line_runs_the_starters_plan_on_the_built_in_model(
     assert (tmp_path / "mlruns" / "mlflow.db").is_file()  # the project's store, not the home's
 
 
+@pytest.mark.soak
 def test_two_starts_at_once_do_not_overlap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cell = (
         "import pathlib, time\npathlib.Path('runs').open('a').write('x')\n"
@@ -172,6 +173,7 @@ def test_a_broken_plan_is_in_the_log_too(tmp_path: Path, monkeypatch: pytest.Mon
     assert "error: " in log_of(file).read_text()
 
 
+@pytest.mark.soak
 def test_a_log_that_cannot_be_written_ends_no_night(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
