@@ -16,7 +16,7 @@ FORMAT = 1
 """The version of `about.json`; files of pexlab 0.1 have none and are read as this one."""
 
 _WHEN_SET = frozenset({
-    "record_error", "run_name", "judging", "forgotten", "remarks", "positions", "renamed",
+    "record_error", "run_name", "judging", "forgotten", "tools", "remarks", "positions", "renamed",
     "reading", "decimal", "requirements", "checks", "criteria_sha256", "criteria",
     "field_scorers",
 })  # fmt: skip
@@ -194,8 +194,8 @@ class About(Mapping[str, Any]):
     written, `field_scorers` those of structured answers; `run_name` is the run's name in MLflow,
     once it is recorded; `record_error` says why it could not be recorded; `forgotten` is the number
     of rows deleted by `pexlab gc`; `checks` are the scores, with the `requirements` that they
-    check; `criteria_sha256` is the hash of requirements, scorers and gate, `criteria` says when
-    they were decided.
+    check; `tools` are lines on what ran when a model called a tool; `criteria_sha256` is the hash
+    of requirements, scorers and gate, `criteria` says when they were decided.
 
     Example:
         >>> counts = {"requests": 2, "answered": 2, "errors": 0}
@@ -244,6 +244,7 @@ class About(Mapping[str, Any]):
     checks: Sequence[CheckInfo] = ()
     criteria_sha256: str = ""
     criteria: CriteriaInfo | None = None
+    tools: Sequence[str] = ()
     extra: Mapping[str, Any] = dataclasses.field(default_factory=dict, repr=False)
 
     @property

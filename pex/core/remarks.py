@@ -78,8 +78,27 @@ def of_run(frame: Any, about: About) -> list[str]:
     """
     said = [text for texts in of_frame(frame).values() for text in texts]
     banner = [BANNER.rstrip(".")] if f"case.{KIND}" in frame.columns else []
-    said = [*banner, *origin_notes(frame), *said]
+    said = [*banner, *origin_notes(frame), *said, *_tool_failures(frame)]
     return [*said, *(text for judge in about.judges for text in judge.remarks)]
+
+
+def _tool_failures(frame: Any) -> list[str]:
+    """How many calls of tools failed, per variant, and why."""
+    if "steps" not in frame.columns:
+        return []
+    totals: Counter[str] = Counter()
+    failed: dict[str, Counter[str]] = {}
+    for variant, steps in zip(frame["variant"], frame["steps"], strict=True):
+        for step in steps if isinstance(steps, list) else ():
+            for call in step.get("tools") or ():
+                totals[variant] += 1
+                if call.get("error"):
+                    failed.setdefault(variant, Counter())[str(call["error"])] += 1
+    return [
+        f"{words.total():,} of {totals[variant]:,} tool calls of '{variant}' failed: "
+        + ", ".join(f"{number:,} {word}" for word, number in words.most_common())
+        for variant, words in failed.items()
+    ]
 
 
 def of_answer(words: Sequence[str] | None) -> list[str]:

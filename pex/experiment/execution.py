@@ -462,6 +462,7 @@ class Execution:
             checks=list(job.criteria.checks),
             criteria_sha256=job.criteria.sha256,
             criteria=job.criteria.decided,
+            tools=[] if job.toolbox is None else job.toolbox.described(),
             cases_file=CasesFile(job.edits.name, dict(job.edits.columns), job.edits.reading.given())
             if job.edits
             else None,

@@ -48,6 +48,8 @@ def note(
         # A person wrote it, possibly with a link.
         lines += [about.note.replace("<", "&lt;").replace("![", "!\\["), ""]
     lines += ["**Scores**, with 95 % intervals", "", *_scores(summary, binary)]
+    if about.tools:
+        lines += ["", "**Tools**", "", *(f"- {_cell(text)}" for text in about.tools)]
     if remarks:
         lines += ["", *(f"- {_cell(text)}" for text in remarks)]
     if comparison is not None and compared:

@@ -33,6 +33,8 @@ def test_a_path_comes_back_whole_and_each_part_has_a_span(
     for name in ("steps", "tool_calls", "conversation", "world"):
         assert again.frame[name].tolist() == results.frame[name].tolist()
     assert again.frame["world"].iloc[0] == {"B2": "lost"}
+    assert again.about.tools == [f"lookup: function {lookup.__qualname__}"]
+    assert str(again).count("1 of 2 tool calls of 'desk' failed: 1 raised") == 1
     client = mlflow.MlflowClient(str(results.about["tracking_uri"]))
     (trace,) = client.search_traces(locations=[results.about["experiment_id"]])
     root, first, found, missing, last = trace.data.spans

@@ -469,6 +469,29 @@ def test_a_conversation_goes_on_from_the_response_before(served: ResponsesEndpoi
     assert run(talk(["one", "two", "three"])).about["counts"]["replayed"] == 1
 
 
+def test_replies_of_tools_go_on_from_the_response_before(served: ResponsesEndpoint) -> None:
+    calls = [
+        {"type": "function_call", "call_id": f"call_{n}", "name": "find", "arguments": '{"x": 1}'}
+        for n in (1, 2)
+    ]
+
+    def reply(body: dict[str, Any], number: int) -> Any:
+        return response("Found.", id="resp_2") if number == 2 else response("", output=calls)
+
+    served.reply = reply
+    tool = {"type": "function", "function": {"name": "find", "parameters": {"type": "object"}}}
+    prompt = pex.Prompt("Find it.", name="p", tools=[tool])
+    tools = {"find": {"kind": "made", "reply": "found {x}"}}
+    exp = pex.Experiment("find", pex.grid(prompt, "lab/m1"), [{"n": 1}], tools=tools)
+    row = run(exp, budget_usd=50).frame.iloc[0]
+    assert (row["output"], len(row["steps"])) == ("Found.", 2)
+    assert served.bodies[1]["previous_response_id"] == "resp_1"
+    assert served.bodies[1]["input"] == [
+        {"type": "function_call_output", "call_id": f"call_{n}", "output": "found 1"}
+        for n in (1, 2)
+    ]
+
+
 def not_found(body: dict[str, Any], number: int) -> Any:
     if body.get("previous_response_id") is None:
         return None
