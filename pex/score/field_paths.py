@@ -26,6 +26,9 @@ class FieldPath:
     records: tuple[str, ...] | None = None
     name: str = dataclasses.field(init=False, compare=False)
 
+    def __hash__(self) -> int:
+        return hash(self.text)
+
     def __post_init__(self) -> None:
         object.__setattr__(self, "name", self.text.replace(ALL, ""))
 

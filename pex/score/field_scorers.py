@@ -100,11 +100,8 @@ class Fields:
             return Score(None, reason=NOT_EXPECTED)
         reading = self.read(answer, {} if case.expected is None else case.expected)
         scores = field_scores(reading.outcomes)
-        values = [
-            (score, _weight(reading.outcomes, name))
-            for name, score in scores.items()
-            if score.value is not None
-        ]
+        weights = _weights(reading.outcomes)
+        values = [(s, weights[name]) for name, s in scores.items() if s.value is not None]
         total = sum(weight for _, weight in values)
         if not total:
             return {"": Score(None, reason=NOT_EXPECTED), **scores}
@@ -191,8 +188,8 @@ class Records:
         partners = {str(number + 1) for number, _ in reading.found.pairs}
         inside = [item for item in reading.outcomes if item.record in partners]
         each = field_scores(inside)
-        values = [(float(s.value), _weight(inside, n)) for n, s in each.items()
-                  if s.value is not None]  # fmt: skip
+        weights = _weights(inside)
+        values = [(float(s.value), weights[n]) for n, s in each.items() if s.value is not None]
         total = sum(weight for _, weight in values)
         if total:
             scores["fields"] = Score(sum(value * weight for value, weight in values) / total)
@@ -261,8 +258,8 @@ def _share(items: Sequence[FieldOutcome]) -> Score:
     return Score(sum(values) / len(values), reason=shorten(reason))
 
 
-def _weight(outcomes: Sequence[FieldOutcome], name: str) -> float:
-    return next(item.weight for item in outcomes if item.field == name)
+def _weights(outcomes: Sequence[FieldOutcome]) -> dict[str, float]:
+    return {item.field: item.weight for item in outcomes}
 
 
 def check_records(scorer: Records, plan: FieldPlan, cases: Sequence[Case]) -> None:
