@@ -52,6 +52,7 @@ SAYS = {
         "30 cases from traces",
     ),
     "07_test_tools.ipynb": ("calls", "▲ better", "missing: look_up_order"),
+    "08_invoices.ipynb": ("Total due 285.60 EUR", "head", "lines", "sends images", "1109 × 1568"),
     "red_team.ipynb": ("open     all", "▲ better", "harmless, not done", "gate: fail"),
 }  # fmt: skip
 """What commands in a notebook print; a failed one is no error of the cell."""

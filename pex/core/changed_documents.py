@@ -56,6 +56,7 @@ def remember(state: Path, project: Path, used: Mapping[Path, str]) -> None:
     with contextlib.suppress(OSError):  # what is lost is a remark
         private.folder(state)
         temporary.write_bytes(orjson.dumps(kept))
+        temporary.chmod(0o600)
         temporary.replace(state / FILE)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -28,6 +29,29 @@ def without_images(messages: Sequence[Mapping[str, Any]]) -> tuple[list[dict[str
             content = kept
         texts.append({**message, "content": content})
     return texts, count
+
+
+def with_placeholders(
+    messages: Sequence[Mapping[str, Any]], model: str
+) -> Sequence[Mapping[str, Any]]:
+    """The messages with a text in place of each part that is not one.
+
+    It differs where the part differs, and is as long as text of as many tokens.
+    """
+    return [
+        {**message, "content": [_placeholder(part, model) for part in message["content"]]}
+        if isinstance(message.get("content"), list)
+        else message
+        for message in messages
+    ]
+
+
+def _placeholder(part: Mapping[str, Any], model: str) -> Mapping[str, Any]:
+    if part.get("type") not in _PARTS:
+        return part
+    digest = hashlib.sha256(orjson.dumps(part)).hexdigest()
+    length = round(BYTES_PER_TOKEN * part_tokens.tokens_about(part, model))
+    return {"type": "text", "text": digest.ljust(length, "-")}
 
 
 def tokens_at_most(body: Mapping[str, Any], size: int) -> int:

@@ -21,7 +21,7 @@ from pex.core.hidden import CANARY, SHOWN, Hidden, replaced
 from pex.core.messages import content_templates
 from pex.core.prompt import Prompt
 from pex.core.variant import Variant
-from pex.run.images import without_images
+from pex.run.images import with_placeholders
 from pex.run.prices import Price
 from pex.run.providers import BUILT_IN
 
@@ -165,7 +165,7 @@ def prompt_text(body: Mapping[str, Any]) -> str:
     parts = [
         orjson.dumps(body[name]).decode() for name in ("tools", "response_format") if name in body
     ]
-    for message in without_images(body["messages"])[0]:
+    for message in with_placeholders(body["messages"], str(body.get("model", ""))):
         content = message.get("content")
         text = content if isinstance(content, str) else orjson.dumps(content).decode()
         parts.append(f"{message['role']}\n{text}\n")

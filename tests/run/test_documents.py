@@ -144,6 +144,15 @@ def test_earlier_calls_say_how_many_tokens_pages_have(files: FaultyEndpoint) -> 
     assert later.prompt_tokens < 3000
 
 
+def test_different_pages_are_no_shared_prefix(files: FaultyEndpoint, project: Path) -> None:
+    (project / "b.pdf").write_bytes(pdf("Invoice 18"))
+    prompt = pex.Prompt("![pdf as pages 1]({{ invoice }}) What is the total?", "read")
+    variants = pex.grid(prompt, "openai/gpt-4.1", params={"max_tokens": 20})
+    rows = [{"invoice": "a.pdf"}, {"invoice": "b.pdf"}]
+    [prefix] = pex.Experiment("invoices", variants, rows).preview().prefixes
+    assert prefix.shared < 50
+
+
 @pytest.mark.model
 def test_the_built_in_model_reads_a_pdf_as_text(project: Path) -> None:
     (project / "a.pdf").write_bytes(pdf("Invoice 17\nTotal 12.50"))
