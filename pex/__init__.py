@@ -76,6 +76,7 @@ if TYPE_CHECKING:
     from pex.results.results import Results
     from pex.run.model import Model
     from pex.score.field_rules import field_rule
+    from pex.run.simulated_user import SimulatedUser
     from pex.score.judge.calibration import Calibration
     from pex.score.judge.judge import Judge
 
@@ -96,6 +97,7 @@ _HOMES = {
     "Rating": "pex.rating.rating",
     "Results": "pex.results.results",
     "Score": "pex.core.score",
+    "SimulatedUser": "pex.run.simulated_user",
     "Variant": "pex.core.variant",
     "adopt": "pex.adoption.adopting",
     "audit_cases": "pex.improvement.cases.audit",
@@ -139,6 +141,7 @@ __all__ = [
     "Rating",
     "Results",
     "Score",
+    "SimulatedUser",
     "Variant",
     "__version__",
     "adopt",

@@ -18,7 +18,7 @@ FORMAT = 1
 _WHEN_SET = frozenset({
     "record_error", "run_name", "judging", "forgotten", "tools", "remarks", "positions", "renamed",
     "reading", "decimal", "requirements", "checks", "criteria_sha256", "criteria",
-    "field_scorers",
+    "field_scorers", "user",
 })  # fmt: skip
 """Written only if there is something to say."""
 
@@ -99,6 +99,27 @@ class JudgeInfo(_Part):
     cost_usd: float | None = None
     remarks: Sequence[str] = ()
     positions: Mapping[str, Any] | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class UserInfo(_Part):
+    """The simulated user of a run: who plays it, with which prompt, and what it wrote and cost.
+
+    `prompt` is the prompt's name, `digest` changes with it; `messages` are all that it wrote, also
+    end words, `reused` those that were not paid for in this run, and `cost_usd` is what the others
+    cost: it is in the run's spending and in no variant's cost.
+    """
+
+    model: str
+    prompt: str = ""
+    digest: str = ""
+    text: str = ""
+    params: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    max_turns: int = 0
+    stop: str = ""
+    messages: int = 0
+    reused: int = 0
+    cost_usd: float | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -195,7 +216,8 @@ class About(Mapping[str, Any]):
     once it is recorded; `record_error` says why it could not be recorded; `forgotten` is the number
     of rows deleted by `pexlab gc`; `checks` are the scores, with the `requirements` that they
     check; `tools` are lines on what ran when a model called a tool; `criteria_sha256` is the hash
-    of requirements, scorers and gate, `criteria` says when they were decided.
+    of requirements, scorers and gate, `criteria` says when they were decided; `user` is the
+    simulated user, None if there was none.
 
     Example:
         >>> counts = {"requests": 2, "answered": 2, "errors": 0}
@@ -245,6 +267,7 @@ class About(Mapping[str, Any]):
     criteria_sha256: str = ""
     criteria: CriteriaInfo | None = None
     tools: Sequence[str] = ()
+    user: UserInfo | None = None
     extra: Mapping[str, Any] = dataclasses.field(default_factory=dict, repr=False)
 
     @property
@@ -298,6 +321,8 @@ class About(Mapping[str, Any]):
                 for at, item in enumerate(found.changes)
             ]
             values["criteria"] = dataclasses.replace(found, changes=changes)
+        if values.get("user"):
+            values["user"] = _part(UserInfo, values["user"], f"{where}: user")
         if values.get("cases_file"):
             values["cases_file"] = _part(CasesFile, values["cases_file"], f"{where}: cases_file")
         return cls(**values)

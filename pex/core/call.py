@@ -32,6 +32,21 @@ class ToolLoop:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class UserTurns:
+    """A simulated user of one case, who writes the turns after the first.
+
+    `body` is the request for its next message: its messages are those of the user's prompt, then
+    what it said first. It writes `max_turns` messages at most, and ends with the word `stop`.
+    """
+
+    model: str
+    body: dict[str, Any]
+    max_turns: int
+    stop: str
+    api: str = "chat"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Request:
     """A request to a model: one variant, one case, one repeat.
 
@@ -54,6 +69,8 @@ class Request:
     """The messages with marks where only the sent request has words; None if it has none."""
     loop: ToolLoop | None = None
     """The tools that run; None if the calls of tools are the answer."""
+    user: UserTurns | None = None
+    """Who writes the further turns, if they are not written down."""
 
     @property
     def place(self) -> tuple[str, str, int]:
@@ -100,7 +117,10 @@ class Answer:
     response_id: str | None = None
     """The id under which the endpoint stores it, if the next turn can continue from there."""
     steps: list[dict[str, Any]] | None = None
-    """If tools run: each request of the path, with what it took and the tools that ran after it."""
+    """If tools run: each request of the path, with what it took and the tools that ran after it.
+
+    So has a conversation with a simulated user, whose own requests have `"user": True`.
+    """
     world: dict[str, Any] | None = None
     """The case's made world after the path, if its tools have one."""
 

@@ -168,7 +168,7 @@ def number_of_steps(answer: Answer) -> int:
     """
     steps = answer.steps
     if steps:
-        return len(steps)
+        return sum(not step.get("user") for step in steps)
     replies = [m for m in answer.conversation or () if m.get("role") == "assistant"]
     return max(1, len(replies))
 
@@ -255,7 +255,8 @@ def first_difference(
 
 
 def _of_steps(steps: Sequence[Mapping[str, Any]]) -> Iterator[PathCall]:
-    for number, step in enumerate(steps, 1):
+    own = [step for step in steps if not step.get("user")]
+    for number, step in enumerate(own, 1):
         for tool in step.get("tools") or ():
             reply = tool.get("reply")
             read = read_call(

@@ -17,6 +17,8 @@ _SAID = {
     EXAMPLE: "left out of the scores: the prompt shows the case as an example",
     "cut_off": "cut off (max_tokens)",
     "filtered": "filtered by the provider",
+    "max_turns": "cut off: the simulated user had written max_turns messages",
+    "user_silent": "ended early: the simulated user wrote nothing",
     "max_steps": "stopped before the last answer: max_steps requests were made",
     "read_leniently": "not valid JSON, and read as far as possible",
 }

@@ -9,14 +9,15 @@ import datetime
 import functools
 import gc
 import importlib.metadata
+import math
 import platform
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from pex.core.about import About, CasesFile, Counts, PromptInfo, VariantInfo
+from pex.core.about import About, CasesFile, Counts, PromptInfo, UserInfo, VariantInfo
 from pex.core.call import Answer
 from pex.core.cases import Case
 from pex.core.errors import BudgetError, Interrupted, PexError, ProviderError
@@ -46,6 +47,7 @@ from pex.run.feed import Feed, Feeds
 from pex.run.provider_batch import ProviderBatchRunner
 from pex.run.runner import Runner
 from pex.run.runner_context import RunnerContext
+from pex.run.simulated_user import SimulatedUser
 from pex.score.base import scored
 from pex.score.field_outcomes import field_options
 from pex.score.frame import build_frame
@@ -463,10 +465,34 @@ class Execution:
             criteria_sha256=job.criteria.sha256,
             criteria=job.criteria.decided,
             tools=[] if job.toolbox is None else job.toolbox.described(),
+            user=None if job.user is None else _user_info(job.user, self._answers.values()),
             cases_file=CasesFile(job.edits.name, dict(job.edits.columns), job.edits.reading.given())
             if job.edits
             else None,
         )
+
+
+def _user_info(user: SimulatedUser, answers: Iterable[Answer]) -> UserInfo:
+    """The record of a simulated user, with what it wrote and what that cost."""
+    wrote = [
+        (answer.from_journal or bool(step.get("from_journal")), step.get("cost_usd"))
+        for answer in answers
+        for step in answer.steps or ()
+        if step.get("user")
+    ]
+    paid = [cost for reused, cost in wrote if not reused]
+    return UserInfo(
+        model=user.model,
+        prompt=user.prompt.name,
+        digest=user.prompt.digest,
+        text=user.prompt.text,
+        params=user.variant.all_params,
+        max_turns=user.max_turns,
+        stop=user.stop,
+        messages=len(wrote),
+        reused=len(wrote) - len(paid),
+        cost_usd=None if None in paid else round(math.fsum(cost or 0.0 for cost in paid), 9),
+    )
 
 
 def without_keys(cases: Sequence[Case]) -> list[Case]:

@@ -17,6 +17,7 @@ from pex.core.case_table import CaseTable
 from pex.core.cases import Case, Source, file_of, read_cases
 from pex.core.errors import PexError, nearest
 from pex.core.names import check_name
+from pex.core.prompt import Prompt
 from pex.core.reading import Reading
 from pex.core.safe_text import clean
 from pex.core.splits import SetName, check_shares
@@ -38,6 +39,7 @@ from pex.project.spec import CasesSpec, ExperimentSpec, load_spec
 from pex.results.results import Results
 from pex.run.estimate import Preview
 from pex.run.request import check_variables
+from pex.run.simulated_user import SimulatedUser
 from pex.score.base import Scorer
 from pex.score.build import build, parted
 from pex.score.judge.judge import Judge
@@ -87,6 +89,8 @@ class Experiment:
             `"module:function"`, or a dict with `kind` (`function`, `recorded`, `made`, `mcp`); or a
             list of functions. Without any, the calls of tools are the answer.
         max_steps: the requests that one answer may take if tools run.
+        user: a simulated user who writes the turns after the first: a `pex.SimulatedUser`, or just
+            its model.
         splits: the shares of the cases that `pex.improve` learns from, chooses by and confirms
             with: `{"train": 0.5, "select": 0.25, "confirm": 0.25}` unless given.
 
@@ -131,6 +135,7 @@ class Experiment:
         splits: Mapping[str, float] | None = None,
         tools: Mapping[str, Any] | Sequence[Callable[..., Any]] | None = None,
         max_steps: int = MAX_STEPS,
+        user: SimulatedUser | Mapping[str, Any] | str | None = None,
     ) -> None:
         table, path, columns = self._table_of(cases, columns)
         self._spec = validate(
@@ -154,6 +159,7 @@ class Experiment:
         )
         self._cases_path = path.resolve() if path is not None else None
         self._tools = named_tools(tools)
+        self._user = SimulatedUser.of(user)
         items = [scorers] if isinstance(scorers, str | Mapping | Judge) else list(scorers)
         self._setup(list(variants), table, items, None)
         if table.columns:  # not for cases that were read before
@@ -185,6 +191,9 @@ class Experiment:
         spec = load_spec(path)
         asked = None if models is None else list(map(ref_of, models))
         given = {"prompts": prompts, "models": asked, **changes}
+        given_user = None
+        if isinstance(given.get("user"), SimulatedUser | ClientModel):
+            given_user = given.pop("user")
         replaced = {key: value for key, value in given.items() if value is not None}
         if replaced:
             data = spec.model_dump(exclude_unset=True) | to_json_value(replaced)
@@ -195,9 +204,11 @@ class Experiment:
         self._spec = spec
         self._cases_path = (path.parent / spec.cases.file).resolve()
         folder = path.parent
-        variants = load_variants(
-            spec, folder, set_params or {}, lambda ref: resolve_beside(folder, ref)
-        )
+
+        def from_library(ref: str) -> Prompt:
+            return resolve_beside(folder, ref)
+
+        variants = load_variants(spec, folder, set_params or {}, from_library)
         variants = with_clients(variants, models or ())
         table = read_cases(spec.cases.model_dump(), spec.columns, path.parent)
         chosen = CasesSpec.of(spec.cases.file, table.reading)
@@ -205,6 +216,7 @@ class Experiment:
         strict = not replaced.keys() & {"prompts", "variants"}
         self._place = path.name
         self._tools = dict(spec.tools)
+        self._user = SimulatedUser.of(given_user or spec.user, folder, from_library)
         self._setup(variants, table, list(spec.scorers), path.parent, strict=strict)
         tell([*table.unusual, *self._rules_taken])
         self.path = path
@@ -266,7 +278,10 @@ class Experiment:
         self._built = build(self._scorers, cases, base)
         self._criteria(strict=strict)
         check_tool_names(self._built, [variant.prompt for variant in variants])
-        check_turns(self._built, variants, cases)
+        if self._user is not None:
+            self._user.check(variants, cases)
+        else:
+            check_turns(self._built, variants, cases)
         check_judges(parted(self._built)[1], variants, 1, self.folder)
         self._gate = self._resolved_gate()
 
@@ -464,8 +479,10 @@ class Experiment:
             self._scorers,
             self._scorers_folder,
             overwrite=overwrite,
+            user=self._user,
         )
         asked = [*self.variants, *(judge.variant for judge in parted(self._built)[1])]
+        asked += [self._user.variant] if self._user is not None else []
         said = unconfigured([one.via for one in asked if one.via is not None], self.path)
         if said:
             warnings.warn(clean(said), stacklevel=2)
@@ -509,6 +526,11 @@ class Experiment:
     def tools(self) -> dict[str, Any]:
         """What runs when a model calls a tool, by the tool's name."""
         return dict(self._tools)
+
+    @property
+    def user(self) -> SimulatedUser | None:
+        """Who writes the turns after the first; None if nobody is simulated."""
+        return self._user
 
     def _toolbox(self, allow_effects: bool | Sequence[str]) -> Toolbox:
         return Toolbox(self._tools, self._spec.max_steps, self._base, allow_effects)
@@ -651,6 +673,7 @@ class Experiment:
                 built=self._built,
                 base=self._scorers_folder,
                 tools=self._tools,
+                user=self._user,
             ),
             last=self.results.frame if self.results is not None else None,
             cases_path=self._cases_path,
@@ -659,6 +682,7 @@ class Experiment:
             drafted=self._drafted_in is not None,
             criteria=self._criteria(),
             toolbox=self._toolbox,
+            user=self._user,
         )
 
     def _stamp_now(self) -> tuple[int, int, int] | None:

@@ -14,6 +14,7 @@ from pex.core.variant import Variant
 from pex.experiment.criteria import Criteria
 from pex.run.channel import Channel
 from pex.run.journal import Journal, Run
+from pex.run.simulated_user import SimulatedUser
 from pex.score.base import Scorer
 from pex.score.judge.asking import JudgePanel
 from pex.tools.toolbox import Toolbox
@@ -59,6 +60,8 @@ class Job:
     """The variants of which one call goes first, so the others hit the provider's cache."""
     toolbox: Toolbox | None = None
     """What the model's calls of tools are answered with."""
+    user: SimulatedUser | None = None
+    """Who writes the turns after the first."""
 
     @property
     def score_names(self) -> list[str]:

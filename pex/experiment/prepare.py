@@ -14,11 +14,12 @@ from pex.cases.edits import Edits
 from pex.core import changed_documents
 from pex.core.about import VariantInfo
 from pex.core.batch_context import BatchContext
-from pex.core.call import Answer, Request
+from pex.core.call import Answer, Request, UserTurns
 from pex.core.cases import Case, select
 from pex.core.document_parts import noting
 from pex.core.errors import PexError, nearest
 from pex.core.events import RowKey
+from pex.core.messages import Message
 from pex.core.project import project_of
 from pex.core.prompt import warn
 from pex.core.reading import Reading
@@ -46,6 +47,7 @@ from pex.run.provider_trust import check_models
 from pex.run.refusals import differing
 from pex.run.request import BYTES_PER_TOKEN, max_tokens, requests
 from pex.run.shared_budget import SharedBudget
+from pex.run.simulated_user import SimulatedUser
 from pex.score.base import Scorer
 from pex.score.build import imported, parted
 from pex.score.frame import failed_rows
@@ -79,12 +81,19 @@ class ExperimentState:
     criteria: Criteria
     files: Callable[[Sequence[Case]], Mapping[str, str]]
     toolbox: Callable[[bool | Sequence[str]], Toolbox]
+    user: SimulatedUser | None = None
     gate: Mapping[str, Any] | None = None
     last: pd.DataFrame | None = None
     cases_path: Path | None = None
     reading: Reading = dataclasses.field(default_factory=Reading)
     scorer_items: Sequence[Any] | None = None
     drafted: bool = False
+
+    @property
+    def called(self) -> list[Variant]:
+        """Every variant that can be called: also those of its judges and its simulated user."""
+        judges = [judge.variant for judge in parted(self.scorers)[1]]
+        return [*self.variants, *judges, *([self.user.variant] if self.user is not None else [])]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -114,7 +123,17 @@ class _Plan:
     def models(self) -> set[str]:
         """Every model that can be called."""
         judges = self.panel.judges if self.panel is not None else ()
-        return {request.model for request in self.requests} | {judge.model for judge in judges}
+        return models_of(self.requests) | {judge.model for judge in judges}
+
+
+def models_of(requests: Sequence[Request]) -> set[str]:
+    """The models of requests, and of the users that they simulate."""
+    return {
+        model
+        for request in requests
+        for model in (request.model, request.user.model if request.user is not None else "")
+        if model
+    }
 
 
 def preview(experiment: ExperimentState, chosen: RunOptions) -> Preview:
@@ -135,7 +154,7 @@ def preview(experiment: ExperimentState, chosen: RunOptions) -> Preview:
         variants: Sequence[Variant] = (),
         cases: Sequence[Case] = (),
     ) -> Preview:
-        prices = {request.model: price[request.model] for request in todo}
+        prices = {model: price[model] for model in models_of(todo)}
         return estimate(todo, prices, before, found, tokenizers, part, variants, cases)
 
     with contextlib.ExitStack() as stack:
@@ -179,8 +198,7 @@ def prepare(experiment: ExperimentState, chosen: RunOptions) -> tuple[Execution,
     options.check(chosen)
     spec, plan = experiment.spec, _plan(experiment, chosen)
     cap = options.budget_usd(chosen, spec, plan.settings)
-    asked = [*experiment.variants, *(judge.variant for judge in parted(experiment.scorers)[1])]
-    clients = by_ref((variant.model, variant.via) for variant in asked)
+    clients = by_ref((variant.model, variant.via) for variant in experiment.called)
     check_models(plan.models - clients.keys(), plan.settings)
     uri = _record_uri(plan, chosen)
     plan = dataclasses.replace(_told(experiment, plan), scorers=imported(plan.scorers))
@@ -206,7 +224,7 @@ def prepare(experiment: ExperimentState, chosen: RunOptions) -> tuple[Execution,
             timeout_s=chosen["timeout_s"] or spec.timeout_s,
             clients=clients,
         )
-        channels = connect(sorted({r.model for r in missing}), fixed=differing(experiment.variants))
+        channels = connect(sorted(models_of(missing)), fixed=differing(experiment.variants))
         check_priced({ref: channel.price for ref, channel in channels.items()})
         warm_up = _warm_up(chosen, missing, channels, book, spec.name)
         ready = plan.panel
@@ -260,6 +278,7 @@ def prepare(experiment: ExperimentState, chosen: RunOptions) -> tuple[Execution,
         criteria=criteria,
         warm_up=warm_up,
         toolbox=plan.toolbox,
+        user=experiment.user,
     )
     return Execution(job, recorder), job
 
@@ -371,7 +390,8 @@ def _plan(experiment: ExperimentState, chosen: RunOptions) -> _Plan:
     longest = settings.budget.max_tokens
     toolbox = experiment.toolbox(chosen["allow_effects"])
     toolbox.check(experiment.variants, every=False)
-    where = (longest, experiment.folder, settings.api_of, toolbox.loop_of)
+    user_of = _user_of(experiment, longest, settings)
+    where = (longest, experiment.folder, settings.api_of, toolbox.loop_of, user_of)
     notes = check_parts(experiment.variants, settings.api_of)
     with noting() as used:
         todo = list(requests(experiment.variants, cases, times, *where))
@@ -383,6 +403,18 @@ def _plan(experiment: ExperimentState, chosen: RunOptions) -> _Plan:
     if ready is not None:
         ready = dataclasses.replace(ready, api_of=settings.api_of)
     return _Plan(project, settings, mode, cases, times, todo, scorers, ready, toolbox, notes, used)
+
+
+def _user_of(
+    experiment: ExperimentState, longest: int, settings: Settings
+) -> Callable[[Case, Sequence[Message]], UserTurns | None]:
+    """What makes the simulated user of a case, if the experiment has one."""
+    user = experiment.user
+    if user is None:
+        return lambda case, messages: None
+    user.check(experiment.variants, experiment.cases)
+    api = settings.api_of(user.model)
+    return functools.partial(user.turns, max_tokens=longest, folder=experiment.folder, api=api)
 
 
 def _identity(experiment: ExperimentState, plan: _Plan) -> Iterator[str]:

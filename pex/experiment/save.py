@@ -11,11 +11,13 @@ from typing import Any
 from pex.core.cases import Case, load_cases
 from pex.core.errors import PexError
 from pex.core.project import FILE, is_inside, project_of, projects_of
+from pex.core.prompt import Prompt
 from pex.core.variant import ClientModel, Variant
 from pex.project.folder import cases_text, memory_spec, variants_spec, write
 from pex.project.settings import load_settings
-from pex.project.spec import ExperimentSpec, dump_spec
+from pex.project.spec import LIBRARY, ExperimentSpec, dump_spec
 from pex.run.model import settings_lines
+from pex.run.simulated_user import SimulatedUser
 from pex.score.base import Scorer
 from pex.score.build import dump
 from pex.score.judge.judge import Judge
@@ -31,6 +33,7 @@ def save(
     base: Path,
     *,
     overwrite: bool,
+    user: SimulatedUser | None = None,
 ) -> Path:
     """Write `experiment.yaml`, and beside it prompts and cases that exist only in memory.
 
@@ -42,6 +45,7 @@ def save(
         scorers: its scorers as the user gave them.
         base: the folder that paths in them are relative to.
         overwrite: replace files with different content.
+        user: its simulated user.
 
     Raises:
         PexError: a scorer that cannot be named in a file, or a file that would be overwritten.
@@ -55,18 +59,37 @@ def save(
             inline.append(given)
         else:
             _move([item], base, path.parent)
-    prompts = {path.parent / "judges" / f"{judge.name}.prompty": judge for judge in inline}
-    for file, judge in prompts.items():
+    prompts = {path.parent / "judges" / f"{judge.name}.prompty": judge.prompt for judge in inline}
+    data: dict[str, Any] = {"scorers": items}
+    if user is not None:
+        ref, prompt = _user_prompt(user, path.parent)
+        data["user"] = user.spec(ref)
+        if prompt is not None:
+            prompts[path.parent / str(ref)] = prompt
+    for file, prompt in prompts.items():
         there = file.read_text("utf-8") if file.is_file() else None
-        if not overwrite and there not in (None, judge.prompt.to_prompty()):
+        if not overwrite and there not in (None, prompt.to_prompty()):
             raise PexError(
                 f"{file}: a file with different content already exists",
-                hint="give the judge another name, or pass overwrite=True",
+                hint="give its prompt another name, or pass overwrite=True",
             )
-    written = write(path, spec.model_copy(update={"scorers": items}), variants, cases, overwrite)
-    for file, judge in prompts.items():
-        judge.prompt.save(file)
-    return written
+    saved = write(path, spec.model_copy(update=data), variants, cases, overwrite)
+    for file, prompt in prompts.items():
+        prompt.save(file)
+    return saved
+
+
+def _user_prompt(user: SimulatedUser, folder: Path) -> tuple[str | None, Prompt | None]:
+    """The reference to a user's prompt in a file in `folder`, and the prompt if it has no file."""
+    prompt = user.own_prompt
+    if prompt is None:
+        return None, None
+    if prompt.origin is not None:
+        return f"{LIBRARY}{prompt.origin}", None
+    here = projects_of(folder)
+    if prompt.path is not None and any(is_inside(prompt.path, project) for project in here):
+        return Path(os.path.relpath(prompt.path, folder)).as_posix(), None
+    return f"users/{prompt.name}.prompty", prompt
 
 
 def dumped(
@@ -133,6 +156,7 @@ def kept_files(
     built: Sequence[Scorer | Judge],
     base: Path,
     tools: Mapping[str, Any],
+    user: SimulatedUser | None = None,
 ) -> dict[str, str]:
     """The experiment as files to store with the record; parts that cannot be stored are left out.
 
@@ -146,6 +170,7 @@ def kept_files(
         built: the scorers built from them.
         base: the folder that paths in them are relative to.
         tools: what runs for its tools, as the user gave it.
+        user: its simulated user.
     """
     files = {"cases.jsonl": cases_text(cases)}
     prompts = {variant.prompt.name: variant.prompt for variant in variants}
@@ -169,6 +194,12 @@ def kept_files(
     data["tools"] = {}
     with contextlib.suppress(PexError):  # a notebook's function: then the calls are the answer
         data["tools"] = {name: written(name, tool) for name, tool in tools.items()}
+    if user is not None:
+        ref = None
+        if user.own_prompt is not None:
+            ref = _unused("users", f"{user.prompt.name}.prompty", files)
+            files[ref] = user.own_prompt.to_prompty()
+        data["user"] = user.spec(ref)
     files["experiment.yaml"] = dump_spec(
         spec.model_copy(update=data | variants_spec(variants, refs))
     )

@@ -100,6 +100,24 @@ class Requirement(Strict):
         return value.strip()
 
 
+class UserSpec(Strict):
+    """A simulated user: the model that plays it, its prompt, and when it ends."""
+
+    model: str | None = None
+    prompt: str | None = None
+    max_turns: int = Field(default=6, ge=1)
+    stop: str = "STOP"
+    opening: str | None = None
+    params: dict[str, Any] = Field(default_factory=dict)
+
+    @field_validator("stop")
+    @classmethod
+    def _stop(cls, value: str) -> str:
+        if not value.strip() or "\n" in value.strip():
+            raise ValueError("expected a word that ends the conversation, such as STOP")
+        return value.strip()
+
+
 class ExperimentSpec(Strict):
     """The contents of `experiment.yaml`; paths are relative to the file's folder."""
 
@@ -122,6 +140,7 @@ class ExperimentSpec(Strict):
     splits: dict[str, float] | None = None
     tools: dict[str, str | dict[str, Any]] = Field(default_factory=dict)
     max_steps: int = Field(default=10, ge=1)
+    user: UserSpec | None = None
     redteam: RedteamSpec | None = None
 
     @field_validator("splits")
@@ -210,6 +229,9 @@ def _files(spec: ExperimentSpec) -> Iterator[tuple[str, str]]:
     refs = [("prompts", ref) for ref in spec.prompts]
     refs += [(f"variants.{n}.prompt", item.prompt) for n, item in enumerate(spec.variants)]
     yield from ((key, ref) for key, ref in refs if not ref.startswith(LIBRARY))
+    own = None if spec.user is None else spec.user.prompt
+    if own is not None and not own.startswith(LIBRARY):
+        yield "user.prompt", own
     for number, scorer in enumerate(spec.scorers):
         options = scorer if isinstance(scorer, dict) else {}
         for name in ("prompt", "schema"):

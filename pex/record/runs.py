@@ -197,6 +197,7 @@ class Recorder:
                 "scorers": ", ".join(about.scorers),
                 "cases": about.cases,
                 "repeats": about.repeats,
+                **_user_params(about),
             },
             metrics={
                 **counts,
@@ -457,6 +458,18 @@ class Recorder:
         self._client.log_batch(run_id, params=texts)
         for start in range(0, len(shown), _BATCH):
             self._client.log_batch(run_id, metrics=shown[start : start + _BATCH])
+
+
+def _user_params(about: About) -> dict[str, Any]:
+    """The simulated user of a run, by the names of MLflow's parameters."""
+    user = about.user
+    if user is None:
+        return {}
+    return {
+        "user_model": user.model,
+        "user_prompt": f"{user.prompt} ({user.digest})",
+        "user_max_turns": user.max_turns,
+    }
 
 
 def rescore(

@@ -65,7 +65,9 @@ class Call:
     unsent: int = 0
     """Bytes of the conversation that are therefore not sent, but paid all the same."""
     path: ToolPath | None = None
-    """How far its tools have brought it; None if none run."""
+    """How far it has come; None if no tools run and no user is simulated."""
+    stands_in: Call | None = None
+    """The call that goes on when the simulated user has written its next message."""
 
     def payload(self, stream: bool = False) -> bytes:
         """The bytes that are sent, for an answer in one piece or as a stream."""

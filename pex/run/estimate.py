@@ -17,7 +17,7 @@ from pex.run.images import counted_bytes, shown, tokens_about, without_images
 from pex.run.ledger import Past
 from pex.run.prefix import Prefix, prefixes
 from pex.run.prices import Price
-from pex.run.request import BYTES_PER_TOKEN, max_tokens
+from pex.run.request import BYTES_PER_TOKEN, max_tokens, user_turn
 
 EARLIER = "earlier calls"
 TOKENIZER = "the model's tokenizer"
@@ -26,6 +26,8 @@ _USUAL_STEPS = 3
 """Requests that an answer is expected to take if tools run."""
 _REPLY = 200
 """Tokens that a tool's reply is expected to have."""
+_USUAL_TURNS = 3
+"""Messages that a simulated user is expected to write."""
 _PREFIXES = 6
 """So many are shown; all are in `Preview.prefixes`."""
 _SAMPLE = 100_000
@@ -44,7 +46,8 @@ class Preview:
     before. `prefixes` are the shared beginnings of each variant's prompts; the costs are those
     without a cache.
     `flagged` are lines about cases that the guard flags, `tools` about what runs when the model
-    calls a tool; `max_steps` are the requests that an answer may take then.
+    calls a tool; `max_steps` are the requests that an answer may take then. `user` is what a
+    simulated user is asked for its first message, `max_turns` how many it may write.
     """
 
     first: dict[str, Any]
@@ -64,6 +67,8 @@ class Preview:
     tools: tuple[str, ...] = ()
     max_steps: int = 1
     most_calls: int = 0
+    user: dict[str, Any] | None = None
+    max_turns: int = 0
 
     def __str__(self) -> str:
         count = self.calls + self.replayed
@@ -77,6 +82,11 @@ class Preview:
             lines.append(f"  with {orjson.dumps(settings).decode()}")
         if self.tools:
             lines += ["Tools that run when the model calls them:", *(f"  {t}" for t in self.tools)]
+        if self.user is not None:
+            count = f"{self.max_turns} message{'s' * (self.max_turns != 1)}"
+            lines.append(f"Simulated user, up to {count}, by {self.user['model']}:")
+            for message in self.user["messages"]:
+                lines += [f"  {message['role']}:", *_indented(message["content"])]
         return clean("\n".join([*lines, *self.sizes(), *self.flagged]))
 
     __repr__ = __str__
@@ -96,11 +106,12 @@ class Preview:
         if self.completion_tokens == self.longest_tokens:
             out = f"at most {self.longest_tokens:,} out"
         calls = f"{self.calls} call{'s' * (self.calls != 1)}"
-        if self.max_steps > 1:
-            calls = (
-                f"About {self.calls} calls, {self.most_calls} at most (up to {self.max_steps} for "
-                "each answer whose tools run)"
-            )
+        if self.max_steps > 1 or self.max_turns:
+            why = [f"up to {self.max_steps} for each answer whose tools run"] * (self.max_steps > 1)
+            why += [
+                f"up to {self.max_turns} messages of each simulated user, with their answers"
+            ] * bool(self.max_turns)
+            calls = f"About {self.calls} calls, {self.most_calls} at most ({'; '.join(why)})"
         lines = [
             f"{calls}{reused}, about {self.prompt_tokens:,} tokens in and {out}",
             f"Input tokens are estimated from {' and '.join(map(_explained, self.tokens_from))}",
@@ -125,6 +136,13 @@ class Preview:
             return "free"
         if self.cost_usd == self.at_most_usd:
             return f"at most about ${self.at_most_usd:.2g}"
+        if self.max_turns:
+            turns = min(_USUAL_TURNS, self.max_turns)
+            return (
+                f"about ${self.cost_usd:.2g} if a simulated user writes {turns} "
+                f"message{'s' * (turns != 1)}; about ${self.at_most_usd:.2g} if each writes "
+                f"{self.max_turns}, and every text is as long as allowed"
+            )
         if self.max_steps > 1:
             steps = min(_USUAL_STEPS, self.max_steps)
             return (
@@ -163,57 +181,108 @@ def estimate(
     """
     distinct = {request.key: request for request in requests}
     asked = [request for key, request in distinct.items() if key not in found]
-    rates = _rates(asked, past, tokenizers or {})
-    tokens_in = expected_out = longest_out = 0.0
-    expected = at_most = 0.0
-    calls = most_calls = 0
+    users = [user_turn(request, ()) for request in asked if request.user is not None]
+    rates = _rates([*asked, *users], past, tokenizers or {})
+    sums = _Sums()
     for request in asked:
-        rate = rates[request.model][0]
-        size = _size(request, rates)
-        longest = max_tokens(request.body)
-        mean = past.completion_tokens.get((request.variant, request.model), longest)
-        out = min(mean, longest) if longest else mean
-        price = prices[request.model]
-        most = size
-        steps = 1 if request.loop is None else request.loop.max_steps
-        for turn in ("", *request.turns):  # each turn sends what was said before
-            said = rate * len(turn.encode())
-            size, most = size + said, most + said
-            for step in range(steps):  # so does each step after its tools
-                reply = _REPLY if step + 1 < steps else 0
-                if step < _USUAL_STEPS:
-                    calls += 1
-                    tokens_in += size
-                    expected_out += out
-                    if price is not None:
-                        expected += price.usd(round(size), 0, round(out))
-                    size += out + reply
-                most_calls += 1
-                longest_out += longest
-                if price is not None:
-                    at_most += price.at_most(round(most), longest)
-                most += longest + reply
+        _add_request(sums, request, rates, prices, past)
     unpriced = tuple(sorted(model for model, price in prices.items() if price is None))
     pace = past.seconds_per_call
     return Preview(
         first=requests[0].body,
         turns=requests[0].turns,
-        calls=calls,
+        calls=sums.calls,
         replayed=len(distinct) - len(asked),
-        prompt_tokens=round(tokens_in),
-        completion_tokens=round(expected_out),
-        longest_tokens=round(longest_out),
+        prompt_tokens=round(sums.tokens_in),
+        completion_tokens=round(sums.expected_out),
+        longest_tokens=round(sums.longest_out),
         tokens_from=tuple(dict.fromkeys(source for _, source in rates.values())),
-        cost_usd=None if unpriced else expected * price_part,
-        at_most_usd=None if unpriced else at_most * price_part,
+        cost_usd=None if unpriced else sums.expected_usd * price_part,
+        at_most_usd=None if unpriced else sums.at_most_usd * price_part,
         unpriced=unpriced,
-        seconds=None if pace is None or not asked else pace * calls,
+        seconds=None if pace is None or not asked else pace * sums.calls,
         max_steps=max((r.loop.max_steps for r in requests if r.loop is not None), default=1),
-        most_calls=most_calls,
+        most_calls=sums.most_calls,
+        user=next((r.user.body for r in requests if r.user is not None), None),
+        max_turns=max((r.user.max_turns for r in requests if r.user is not None), default=0),
         prefixes=tuple(
             prefixes(asked, prices, lambda request: _size(request, rates), variants, cases)
         ),
     )
+
+
+@dataclasses.dataclass(slots=True)
+class _Sums:
+    """What the calls of a run come to, as expected and at most."""
+
+    calls: int = 0
+    most_calls: int = 0
+    tokens_in: float = 0.0
+    expected_out: float = 0.0
+    longest_out: float = 0.0
+    expected_usd: float = 0.0
+    at_most_usd: float = 0.0
+
+    def expect(self, price: Price | None, size: float, out: float) -> None:
+        """One more call that is expected."""
+        self.calls += 1
+        self.tokens_in += size
+        self.expected_out += out
+        if price is not None:
+            self.expected_usd += price.usd(round(size), 0, round(out))
+
+    def allow(self, price: Price | None, most: float, longest: float) -> None:
+        """One more call that is possible."""
+        self.most_calls += 1
+        self.longest_out += longest
+        if price is not None:
+            self.at_most_usd += price.at_most(round(most), round(longest))
+
+
+def _add_request(
+    sums: _Sums,
+    request: Request,
+    rates: Rates,
+    prices: Mapping[str, Price | None],
+    past: Past,
+) -> None:
+    """Add the calls of one request: its turns, each with the steps of its tools."""
+    rate, price = rates[request.model][0], prices[request.model]
+    out, longest = _lengths(request, past)
+    steps = 1 if request.loop is None else request.loop.max_steps
+    size = most = _size(request, rates)
+    # What the user says in each turn: tokens as expected and at most, and whether it is expected.
+    turns = [(rate * len(turn.encode()), rate * len(turn.encode()), True) for turn in request.turns]
+    asked = None if request.user is None else user_turn(request, ())
+    if request.user is not None and asked is not None:
+        words, most_words = _lengths(asked, past)
+        turns = [
+            (words, float(most_words), number < _USUAL_TURNS)
+            for number in range(request.user.max_turns)
+        ]
+        said = most_said = float(_size(asked, rates))
+        for _, _, usual in turns:
+            said, most_said = said + out, most_said + longest
+            if usual:
+                sums.expect(prices[asked.model], said, words)
+            sums.allow(prices[asked.model], most_said, most_words)
+            said, most_said = said + words, most_said + most_words
+    for heard, most_heard, usual in [(0.0, 0.0, True), *turns]:
+        size, most = size + heard, most + most_heard  # each turn sends what was said before
+        for step in range(steps):  # so does each step after its tools
+            reply = _REPLY if step + 1 < steps else 0
+            if step < _USUAL_STEPS and usual:
+                sums.expect(price, size, out)
+                size += out + reply
+            sums.allow(price, most, longest)
+            most += longest + reply
+
+
+def _lengths(request: Request, past: Past) -> tuple[float, int]:
+    """Tokens of an answer, as expected and at most."""
+    longest = max_tokens(request.body)
+    mean = past.completion_tokens.get((request.variant, request.model), longest)
+    return min(mean, longest) if longest else mean, longest
 
 
 Rates = Mapping[str, tuple[float, str]]

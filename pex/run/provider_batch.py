@@ -373,6 +373,12 @@ def check_single(requests: Iterable[Request]) -> None:
                 "support single requests",
                 hint="run it without provider_batch",
             )
+        if request.user is not None:
+            raise PexError(
+                "the experiment has a simulated user; provider batches only support single "
+                "requests",
+                hint="run it without provider_batch",
+            )
         if request.turns:
             raise PexError(
                 f"case '{request.case_id}' is a conversation; provider batches only support "

@@ -12,11 +12,12 @@ from typing import Any
 
 import orjson
 
-from pex.core.call import Answer, Request, ToolLoop
+from pex.core.call import Answer, Request, ToolLoop, UserTurns
 from pex.core.cases import Case, known_variables
 from pex.core.columns import nearest_variable
 from pex.core.errors import PexError
 from pex.core.hidden import CANARY, MARKS, SHOWN, Hidden, replaced
+from pex.core.messages import Message
 from pex.core.params import level_remarks
 from pex.core.prompt import warn
 from pex.core.prompty_schema import response_format
@@ -25,6 +26,10 @@ from pex.run.hidden_words import in_key
 from pex.run.images import BYTES_PER_TOKEN as BYTES_PER_TOKEN  # noqa: PLC0414 - used with requests
 
 PATH = "chat/completions"
+USER = "simulated user"
+"""The variant under which a simulated user's calls are in the journal and the ledger."""
+NO_REPLY = "(no reply)"
+"""What a simulated user reads where the model's answer is empty."""
 _PATHS = {"chat": PATH, "responses": "responses"}
 _NEWER_NAME = re.compile(r"(openai|azure)/(o\d|gpt-[5-9])")
 _OWN_LIMITS = ("max_tokens", "max_completion_tokens")
@@ -53,6 +58,7 @@ def requests(
     folder: Path | None = None,
     api_of: Callable[[str], str] = lambda ref: "chat",
     loop_of: Callable[[Variant, Case], ToolLoop | None] = lambda variant, case: None,
+    user_of: Callable[[Case, Sequence[Message]], UserTurns | None] = lambda case, messages: None,
 ) -> Iterator[Request]:
     """Every request of a run, case by case, so the rows of the table fill one after another.
 
@@ -64,6 +70,7 @@ def requests(
         folder: where the paths of images start; left out, the current folder.
         api_of: which API answers for a model: "chat" or "responses".
         loop_of: the tools that run for a variant and a case.
+        user_of: the simulated user of a case, given the messages of the first request.
 
     Raises:
         PexError: a variable that a case does not have, an image that is not there.
@@ -76,16 +83,18 @@ def requests(
             turns = tuple(variant.prompt.turns(case.values)[1:])
             api = apis[variant.model]
             loop = loop_of(variant, case)
-            stem = _stem(variant.model, body, turns, api, loop)
-            marked = None
+            marked, shown = None, body
             if words[variant.name] is not None:
                 marked = body["messages"]
-                body = {**body, "messages": replaced(marked, MARKS, SHOWN)}
+                shown = {**body, "messages": replaced(marked, MARKS, SHOWN)}
+            user = user_of(case, shown["messages"])
+            stem = _stem(variant.model, body, turns, api, loop, user)
+            body = shown
             for repeat in range(1, repeats + 1):
                 key = _key(stem, repeat)
                 yield Request(
                     variant.name, case.id, repeat, variant.model, body, key, case.group, turns, api,
-                    marked, loop,
+                    marked, loop, user,
                 )  # fmt: skip
 
 
@@ -96,7 +105,45 @@ def turn_of(request: Request, body: dict[str, Any]) -> Request:
     once, and a row must come back from the journal as it was.
     """
     key = _key(_stem(request.model, body, (), request.api) + b"\nturn", request.repeat)
-    return dataclasses.replace(request, body=body, key=key, turns=(), loop=None)
+    return dataclasses.replace(request, body=body, key=key, turns=(), loop=None, user=None)
+
+
+def user_turn(request: Request, said: Sequence[dict[str, Any]]) -> Request:
+    """What a simulated user is asked for its next message, as a request of its own.
+
+    Its key is made of nothing but that and the repeat: variants whose conversations are the same
+    have the same user.
+
+    Args:
+        request: the one with the user.
+        said: the messages after its first request.
+    """
+    user = request.user
+    assert user is not None  # the path has looked
+    messages = [*user.body["messages"], *seen_by_user(said)]
+    body = {**user.body, "messages": messages}
+    if isinstance(body.get("seed"), int):
+        body["seed"] += request.repeat - 1
+    key = _key(_stem(user.model, body, (), user.api) + b"\nuser", request.repeat)
+    return Request(
+        USER, request.case_id, request.repeat, user.model, body, key, request.case_group,
+        api=user.api,
+    )  # fmt: skip
+
+
+def seen_by_user(said: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """A conversation with its roles reversed, without tools and what is said while they run.
+
+    Example:
+        >>> seen_by_user([{"role": "assistant", "content": "Which order?"}])
+        [{'role': 'user', 'content': 'Which order?'}]
+    """
+    roles = {"assistant": "user", "user": "assistant"}
+    return [
+        {"role": roles[message["role"]], "content": message["content"] or NO_REPLY}
+        for message in said
+        if message["role"] in roles and not message.get("tool_calls")
+    ]
 
 
 def next_body(request: Request, earlier: Sequence[Answer]) -> dict[str, Any]:
@@ -290,6 +337,7 @@ def _stem(
     turns: tuple[str, ...],
     api: str,
     loop: ToolLoop | None = None,
+    user: UserTurns | None = None,
 ) -> bytes:
     # Provider name and path, never host, port or key: the built-in server's port is random.
     provider = model.partition("/")[0]
@@ -297,6 +345,8 @@ def _stem(
     whole = {**body, "turns": turns} if turns else body
     if loop is not None:
         whole = {**whole, "tool_loop": [loop.digest, loop.max_steps]}
+    if user is not None:
+        whole = {**whole, "user": [user.model, user.api, user.max_turns, user.stop, user.body]}
     try:
         text = in_key(orjson.dumps(whole, option=orjson.OPT_SORT_KEYS))
     except TypeError as error:

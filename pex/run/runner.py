@@ -35,6 +35,7 @@ from pex.run.refusals import Lesson, remarks
 from pex.run.request import conversation, next_body, turn_of
 from pex.run.runner_context import RunnerContext, by_key
 from pex.run.tool_path import ToolPath, Tools
+from pex.run.user_calls import FAILED, UserCalls
 from pex.run.warm_up import WarmUp
 
 GRACE_S = 5.0
@@ -79,7 +80,8 @@ class Runner:
         self._budget = context.budget
         self._listen = context.listen
         self._limits = context.shared_limits()
-        self._find = find
+        self._users = UserCalls(context.channels, find)
+        self._find = self._users.find
         self._stream = stream
         self._pace = PaceReporter(self._lanes, context.listen)
         self._secrets = known()
@@ -93,7 +95,7 @@ class Runner:
         self._on_the_way: list[Call] = []
         for group in by_key(requests).values():
             request, channel = group[0], self._channels[group[0].model]
-            if request.loop is not None and tools is not None:
+            if (request.loop is not None and tools is not None) or request.user is not None:
                 self._begin_path(group, channel, tools)
                 continue
             earlier = self._earlier(request, channel) if request.turns else []
@@ -103,15 +105,17 @@ class Runner:
             channel.lane.waiting.append(call)
             self._left += 1
 
-    def _begin_path(self, group: list[Request], channel: Channel, tools: Tools) -> None:
-        """A call whose tools run, as far as the journal knows its way."""
+    def _begin_path(self, group: list[Request], channel: Channel, tools: Tools | None) -> None:
+        """A call with tools or a simulated user, as far as the journal knows its way."""
         request = group[0]
-        path = ToolPath(request, tools.begin(request), channel.tags)
+        own = None if tools is None or request.loop is None else tools.begin(request)
+        user = None if request.user is None else self._channels[request.user.model].tags
+        path = ToolPath(request, own, channel.tags, user)
         path.walk(self._find)
         call = Call(group, channel, path.body(), earlier=path.answers, path=path)
         call.words = words_of(request, self._context.database.state)
         self._left += 1
-        if path.finished or path.needs_tools:
+        if path.finished or path.needs_tools or path.needs_user:
             self._on_the_way.append(call)  # it goes on when there is a loop
         else:
             channel.lane.waiting.append(call)
@@ -224,7 +228,7 @@ class Runner:
             if not self._warm_up.done and self._warm_up.hold(call):
                 lane.waiting.popleft()
                 continue
-            payload = call.payload(self._stream)
+            payload = call.payload(self._streams(call))
             worst_usd = call.worst_usd(len(payload))
             if not self._budget.reserve(worst_usd):
                 self._wait_for_money(worst_usd)
@@ -240,6 +244,10 @@ class Runner:
             again_s = lane.limiter.look_again_s(now)
             if again_s is not None:
                 lane.timer = self._loop.call_later(again_s, self._again, lane)
+
+    def _streams(self, call: Call) -> bool:
+        """Whether an answer is shown as it grows: what a simulated user writes is not."""
+        return self._stream and call.stands_in is None
 
     def _again(self, lane: Lane) -> None:
         lane.timer = None
@@ -268,7 +276,7 @@ class Runner:
         call.attempts += 1
         began = self._loop.time()
         self._emit(call, Started)
-        on_delta = self._delta_listener(call) if self._stream else None
+        on_delta = self._delta_listener(call) if self._streams(call) else None
         usd = worst_usd  # the price of a call that is never heard of again
         failure: CallError | None = CallError("stopped", "stopped")
         http = channel.take()
@@ -339,7 +347,9 @@ class Runner:
     async def _answered(self, call: Call, answer: Answer, booked: Bill) -> None:
         at_most, remark = booked.at_most_usd, booked.remark
         request = call.group[0]
-        if call.path is not None:
+        if call.stands_in is not None and call.path is not None:
+            self._user_answered(call, call.path, answer, booked)
+        elif call.path is not None:
             self._step_answered(call, call.path, answer, booked)
         elif not request.turns:
             self._left -= 1
@@ -377,10 +387,18 @@ class Runner:
         if not path.needs_tools:
             self._go_on(call)
 
+    def _user_answered(self, call: Call, path: ToolPath, answer: Answer, booked: Bill) -> None:
+        """What a simulated user wrote, for all conversations that are the same so far."""
+        asked = path.user_step()
+        self._writer.put(Entry(asked, answer, True, booked.at_most_usd, remark=booked.remark))
+        path.take_user(answer)
+        for waiting in self._users.answered(call, answer):
+            self._go_on(waiting)
+
     def _go_on(self, call: Call) -> None:
-        """The next thing on a path: its end, its tools, or its next request."""
+        """The next thing on a path: its end, its tools, its user, or its next request."""
         path = call.path
-        assert path is not None  # only calls with tools come here
+        assert path is not None  # only calls with a path come here
         path.walk(self._find)
         if path.finished:
             self._finish_path(call, path)
@@ -390,6 +408,10 @@ class Runner:
             task = asyncio.create_task(self._run_tools(call, path))
             self._tasks.add(task)
             task.add_done_callback(functools.partial(self._made, call))
+        elif path.needs_user:
+            asked = self._users.call_for(call)
+            if asked is not None:
+                asked.channel.lane.waiting.appendleft(asked)
         else:
             call.body, call.attempts = path.body(), 0
             call.channel.lane.waiting.appendleft(call)
@@ -507,9 +529,26 @@ class Runner:
     def _put(self, call: Call, answer: Answer, at_most: float | None, tell: bool = True) -> None:
         """Hand a call that has ended to the journal; it is told when it is on disk."""
         charged = answer.error is None or at_most is not None
+        if call.stands_in is not None:
+            self._put_user(call, answer, at_most, tell)
+            return
         if call.path is not None:
             answer = call.path.failed(answer)
         self._writer.put(Entry(call.group[0], answer, charged, at_most, call.group if tell else []))
+
+    def _put_user(self, call: Call, answer: Answer, at_most: float | None, tell: bool) -> None:
+        """A simulated user's call that has failed: so have all conversations that wait for it."""
+        assert call.path is not None  # only paths have users
+        if at_most is not None:
+            self._writer.put(Entry(call.path.user_step(), answer, True, at_most))
+        waiting = self._users.failed(call) if tell else []
+        self._left -= max(0, len(waiting) - 1)  # the first one is counted where it failed
+        lost = dataclasses.replace(answer, error=f"{FAILED}{answer.error}")
+        for other in waiting:
+            assert other.path is not None
+            self._writer.put(
+                Entry(other.group[0], other.path.failed(lost), False, None, other.group)
+            )
 
     def _release(self, entries: list[Entry]) -> None:
         self._context.tell_ended(entries)

@@ -1,4 +1,4 @@
-"""The path of one request whose tools run: model, tools, model, …, each step in the journal.
+"""The path of one request: model, tools, model, a simulated user, …, each step in the journal.
 
 Each request of the path has a key of its own, made of all that was said before it, and so has the
 reply of each tool that ran. A path that was cut off is walked again from the journal: what is there
@@ -19,10 +19,15 @@ import orjson
 from pex.core.call import Answer, Request
 from pex.core.canonical_json import json_text
 from pex.run.reasoning import EMPTY, Tags, without_reasoning
-from pex.run.request import together, turn_of
+from pex.run.request import together, turn_of, user_turn
+from pex.run.user_words import message_of
 
 MAX_STEPS = "max_steps"
 """The remark of an answer that stopped because its requests were used up."""
+MAX_TURNS = "max_turns"
+"""The remark of a conversation that ended because the user had written all it may."""
+USER_SILENT = "user_silent"
+"""The remark of a conversation that ended because the simulated user wrote nothing."""
 NOT_RUN = "not_run"
 """The error of a tool that was called when the path had ended."""
 
@@ -87,17 +92,25 @@ class ToolPath:
     """The path of one request: what was said, what it took, what comes next.
 
     Args:
-        request: with a `loop`.
-        tools: its tools.
+        request: with a `loop`, or a simulated user, or both.
+        tools: its tools; None if none run: calls of tools then end the path.
         tags: what holds the model's reasoning, which later requests do not repeat.
+        user_tags: the same for the user's model.
     """
 
-    def __init__(self, request: Request, tools: PathTools, tags: Tags | None) -> None:
-        assert request.loop is not None  # the runner has looked
+    def __init__(
+        self,
+        request: Request,
+        tools: PathTools | None,
+        tags: Tags | None,
+        user_tags: Tags | None = None,
+    ) -> None:
         self._request = request
         self._tools = tools
         self._tags = tags
-        self._most = request.loop.max_steps
+        self._user_tags = user_tags
+        self._most = 1 if request.loop is None else request.loop.max_steps
+        self._remarks: list[str] = []
         self._said: list[dict[str, Any]] = []
         self._steps: list[dict[str, Any]] = []
         self._calls: list[ToolCall] = []
@@ -106,6 +119,8 @@ class ToolPath:
         self.answers: list[Answer] = []
         self.pending: list[ToolCall] = []
         """The calls of the last step, until all of them have a reply."""
+        self.needs_user = False
+        """Whether the simulated user writes next."""
         self.finished = False
         self.walking = True
         """Whether the journal had everything so far."""
@@ -121,12 +136,23 @@ class ToolPath:
         self._key = step.key
         return step
 
+    def user_step(self) -> Request:
+        """The request for the user's next message."""
+        return user_turn(self._request, self._said)
+
     def walk(self, find: Find) -> None:
-        """Go on as far as the journal knows the way and no tool has to run."""
-        while self.walking and not self.finished and not self.needs_tools:
-            answer = find(self.step().key)
+        """Go on as far as the journal knows the way and no tool has to run.
+
+        What the user said in the same conversation is also used where the path is a new one.
+        """
+        while (self.walking or self.needs_user) and not self.finished and not self.needs_tools:
+            asks_user = self.needs_user
+            answer = find((self.user_step() if asks_user else self.step()).key)
             if answer is None:
                 self.walking = False
+                return
+            if asks_user:
+                self.take_user(answer)
             else:
                 self.take(answer)
 
@@ -148,10 +174,14 @@ class ToolPath:
             self._said.append({"role": "assistant", "content": text})
             self._end_turn()
             return
+        tools = self._tools
         sent = [_sent(item, call) for item, call in zip(_items(answer), calls, strict=True)]
         self._said.append({"role": "assistant", "content": text or None, "tool_calls": sent})
+        if tools is None:
+            self.pending, self.finished = [], True
+            return
         for call in calls:
-            self._tools.read(call)
+            tools.read(call)
         if self._of_turn >= self._most:
             for call in calls:
                 call.reply, call.error = None, NOT_RUN
@@ -161,11 +191,31 @@ class ToolPath:
             self._reply()
 
     def _end_turn(self) -> None:
-        if self._turns == len(self._request.turns):
+        user, turns = self._request.user, self._request.turns
+        if user is not None:
+            self.needs_user = self._turns < user.max_turns
+            self.finished = not self.needs_user
+            self._remarks += [MAX_TURNS] * self.finished
+        elif self._turns == len(turns):
             self.finished = True
-            return
-        self._said.append({"role": "user", "content": self._request.turns[self._turns]})
+        else:
+            self._begin_turn(turns[self._turns])
+
+    def _begin_turn(self, text: str) -> None:
+        self._said.append({"role": "user", "content": text})
         self._turns, self._of_turn = self._turns + 1, 0
+
+    def take_user(self, answer: Answer) -> None:
+        """Take the answer to `user_step()`: the next turn, or the end of the conversation."""
+        assert self._request.user is not None  # it was asked
+        text = (without_reasoning(answer, self._user_tags).output or "").strip()
+        self._steps.append({**_step(self._turns + 1, answer), "user": True, "message": text})
+        message = message_of(text, self._request.user.stop)
+        self.needs_user, self.finished = False, not message
+        if message:
+            self._begin_turn(message)
+        elif not text:
+            self._remarks.append(USER_SILENT)
 
     async def run_tools(self, find: Find, keep: Keep, clean: Callable[[str], str]) -> None:
         """Run the tools that were called, all at once; those of the world in their order.
@@ -175,6 +225,8 @@ class ToolPath:
             keep: returns when a reply is on disk.
             clean: takes what nobody may see out of a reply.
         """
+        tools = self._tools
+        assert tools is not None  # without any, nothing is pending
         todo = [(at, call) for at, call in enumerate(self.pending) if call.reply is None]
 
         async def one(at: int, call: ToolCall) -> None:
@@ -184,14 +236,14 @@ class ToolPath:
                 self._take_kept(call, kept)
                 return
             began, clock = time.time(), time.perf_counter()
-            await self._tools.run(call)
+            await tools.run(call)
             call.latency_s = time.perf_counter() - clock
             call.reply = clean(call.reply or "")
             answer = Answer(
                 output=call.reply, started_at=began, latency_s=call.latency_s, cost_usd=0.0,
-                steps=[call.facts()], world=self._tools.world if call.has_world else None,
+                steps=[call.facts()], world=tools.world if call.has_world else None,
             )  # fmt: skip
-            request = dataclasses.replace(self._request, key=key, turns=(), loop=None)
+            request = dataclasses.replace(self._request, key=key, turns=(), loop=None, user=None)
             await keep(request, answer)
 
         async def in_order() -> None:
@@ -206,7 +258,7 @@ class ToolPath:
 
     def _key_of(self, at: int, call: ToolCall) -> str:
         """The key of a reply: made of all that it depends on."""
-        world = self._tools.world if call.has_world else None
+        world = self._tools.world if self._tools is not None and call.has_world else None
         parts = [self._key, at, call.name, call.text, call.digest, world]
         return hashlib.sha256(
             b"tool\n" + orjson.dumps(parts, option=orjson.OPT_SORT_KEYS)
@@ -216,7 +268,7 @@ class ToolPath:
         facts = (kept.steps or [{}])[0]
         call.reply, call.error = kept.output or "", facts.get("error")
         call.latency_s, call.from_journal = kept.latency_s or 0.0, True
-        if call.has_world and kept.world is not None:
+        if self._tools is not None and call.has_world and kept.world is not None:
             self._tools.world = kept.world
 
     def _reply(self) -> None:
@@ -233,7 +285,7 @@ class ToolPath:
     def whole(self) -> Answer:
         """The path as one answer."""
         answer = self._described(together(self.answers, list(self._said)))
-        remarks = list(answer.remarks)
+        remarks = [*answer.remarks, *self._remarks]
         if self._steps[-1]["tools"]:
             remarks.append(MAX_STEPS)
             answer.output = _words(self.answers[-1], None)
@@ -254,7 +306,10 @@ class ToolPath:
             for call in self._calls
         ]  # fmt: skip
         return dataclasses.replace(
-            answer, tool_calls=calls or None, steps=list(self._steps), world=self._tools.world
+            answer,
+            tool_calls=calls or None,
+            steps=list(self._steps),
+            world=None if self._tools is None else self._tools.world,
         )
 
 

@@ -96,4 +96,5 @@ class WarmUp:
 
 
 def _prefix(call: Call) -> str:
-    return call.group[0].variant
+    # A simulated user has a prompt of its own, and waits for nobody.
+    return call.group[0].variant if call.stands_in is None else ""
