@@ -75,8 +75,8 @@ if TYPE_CHECKING:
     from pex.results.load import load_run
     from pex.results.results import Results
     from pex.run.model import Model
-    from pex.score.field_rules import field_rule
     from pex.run.simulated_user import SimulatedUser
+    from pex.score.field_rules import field_rule
     from pex.score.judge.calibration import Calibration
     from pex.score.judge.judge import Judge
 
