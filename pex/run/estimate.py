@@ -83,8 +83,8 @@ class Preview:
         if self.tools:
             lines += ["Tools that run when the model calls them:", *(f"  {t}" for t in self.tools)]
         if self.user is not None:
-            count = f"{self.max_turns} message{'s' * (self.max_turns != 1)}"
-            lines.append(f"Simulated user, up to {count}, by {self.user['model']}:")
+            most = f"{self.max_turns} message{'s' * (self.max_turns != 1)}"
+            lines.append(f"Simulated user, up to {most}, by {self.user['model']}:")
             for message in self.user["messages"]:
                 lines += [f"  {message['role']}:", *_indented(message["content"])]
         return clean("\n".join([*lines, *self.sizes(), *self.flagged]))
