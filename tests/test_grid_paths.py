@@ -23,7 +23,8 @@ def call(name, reply, error=None, **arguments):
 
 hostile = "<img src=x onerror='window.hacked=1'>\\n" * 40
 looked = call("lookup", hostile, order_id="A1")
-paths = [[step(1, looked), step(2, call("refund", "done", order_id="A1")), step(3)],
+said = {**step(1), "user": True, "message": "It is A1, and hurry up."}
+paths = [[step(1, looked), said, step(2, call("refund", "done", order_id="A1")), step(3)],
          [step(1, looked), step(2, call("nope", '{"error": "…"}', "unknown")), step(3)]]
 results = made(2, 2)
 results.frame["steps"] = [paths[name == "variant-1"] for name in results.frame["variant"]]
@@ -44,8 +45,9 @@ def test_two_paths_are_beside_each_other_and_say_where_they_part(tmp_path: Path)
         )
         one, two = reader.locator(".pex-path").all()
         assert one.locator(".pex-path-title").all_inner_texts() == [
-            "Step 1", "lookup", "Step 2", "refund", "Step 3",
+            "Step 1", "lookup", "User", "Step 2", "refund", "Step 3",
         ]  # fmt: skip
+        expect(one.locator(".pex-path-user")).to_contain_text("It is A1, and hurry up.")
         expect(two.locator(".pex-chip-bad")).to_have_text("! no such tool")
         expect(reader.get_by_text("they part here")).to_have_count(2)
         left, right = one.bounding_box(), two.bounding_box()

@@ -22,6 +22,7 @@ from pex.compare.metric import (
     metric_of,
 )
 from pex.compare.pairing import Pairing, Table
+from pex.compare.user_likeness import user_remarks
 from pex.compare.verdict import Options, Row, to_table
 from pex.core.about import VariantInfo
 from pex.core.errors import PexError
@@ -141,7 +142,7 @@ def rows_of(
     there = set(frame["variant"])
     known = [item for item in variants or variants_in(frame) if item.name in there]
     wanted = pairs(known, baseline)
-    said = of_frame(frame)
+    said, users = of_frame(frame), user_remarks(frame)
     rows = []
     for name in names_of(frame, metrics):
         metric = metric_of(frame, name, options.lower_is_better)
@@ -150,6 +151,7 @@ def rows_of(
             rows += _of_metric(part, metric, wanted, options)
     for row in rows:
         row.remarks = [*notes, *(text for name in row.pair for text in said.get(name, ()))]
+        row.remarks += [users[pair]] if (pair := frozenset(row.pair)) in users else []
         if row.pairing.n < smallest:
             row.effect = dataclasses.replace(row.effect, p=None, p_exact=None)
     _adjust(rows, options.correct)

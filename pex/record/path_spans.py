@@ -42,7 +42,13 @@ def path_spans(
     said = list(sent)
     later = list(row.get("conversation") or [])
     at = begun_ms
+    users = 0
     for step in row["steps"]:
+        if step.get("user"):
+            users += 1
+            yield _user_span(step, users, at)
+            at += _ms(step.get("latency_s"))
+            continue
         turn: Mapping[str, Any] = {}
         while later and not turn:
             message = later.pop(0)
@@ -91,6 +97,21 @@ def path_spans(
             longest = max(longest, took)
         at += longest
         said.append(turn)
+
+
+def _user_span(step: Mapping[str, Any], number: int, begun_ms: int) -> PathSpan:
+    """What a simulated user wrote; its tokens and cost are none of the trace's."""
+    return PathSpan(
+        f"user {number}", f"simulated user {number}", begun_ms, _ms(step.get("latency_s")),
+        {
+            "mlflow.spanType": "AGENT",
+            "mlflow.spanOutputs": step.get("message"),
+            "user_tokens": _usage(step),
+            "user_cost_usd": step.get("cost_usd"),
+            "finish_reason": step.get("finish_reason"),
+            "from_journal": step.get("from_journal") or None,
+        },
+    )  # fmt: skip
 
 
 def lasted_ms(steps: Sequence[Mapping[str, Any]]) -> int:

@@ -29,10 +29,10 @@ _MOST = 40
 
 
 def path_items(steps: Any, conversation: Any, most: int) -> list[dict[str, Any]]:
-    """What happened, in order: each request, then the tools that it called.
+    """What happened, in order: each request, then the tools that it called, and the user's turns.
 
     `begin` and `length` are the place of each in the whole time, from 0 to 1; `call` counts the
-    tools from 1.
+    tools from 1. What the user said stands where it was said; a simulated user took time for it.
 
     Args:
         steps: of an answer.
@@ -41,12 +41,23 @@ def path_items(steps: Any, conversation: Any, most: int) -> list[dict[str, Any]]
     """
     if not isinstance(steps, Sequence) or isinstance(steps, str) or not steps:
         return []
-    said = _said(conversation)
+    said, heard = _said(conversation)
+    if any(step.get("user") for step in steps):
+        heard = {}  # the steps have what it wrote, and what that took
     whole = calls_of(Answer(steps=list(steps)))
     items: list[dict[str, Any]] = []
     at, count = 0.0, 0
-    for number, step in enumerate(steps):
+    number = 0
+    for step in steps:
         took = float(step.get("latency_s") or 0.0)
+        if step.get("user"):
+            text = _bounded(value_text(step.get("message") or ""), most)
+            facts = " · ".join(["simulated", *_facts_of_step(step)])
+            items.append(_user_item(text or "(nothing)", facts, at, took))
+            at += took
+            continue
+        if number in heard:
+            items.append(_user_item(_bounded(heard[number], most), "", at, 0.0))
         items.append(
             {
                 "kind": "step",
@@ -57,6 +68,7 @@ def path_items(steps: Any, conversation: Any, most: int) -> list[dict[str, Any]]
                 "length": took,
             }
         )
+        number += 1
         at, longest = at + took, 0.0
         for tool in step.get("tools") or ():
             call = whole[count] if count < len(whole) else None
@@ -92,10 +104,14 @@ def path_line(items: Sequence[Mapping[str, Any]]) -> str:
         '1 step, 1 tool call (1 failed)'
     """
     steps = sum(item["kind"] == "step" for item in items)
+    turns = sum(item["kind"] == "user" for item in items)
     tools = [item for item in items if item["kind"] == "tool"]
     failed = sum(bool(item["error"]) for item in tools)
-    line = f"{steps} step{'s' * (steps != 1)}, {len(tools)} tool call{'s' * (len(tools) != 1)}"
-    return f"{line} ({failed} failed)" if failed else line
+    line = f"{steps} step{'s' * (steps != 1)}"
+    if tools or not turns:
+        line += f", {len(tools)} tool call{'s' * (len(tools) != 1)}"
+    line += f" ({failed} failed)" if failed else ""
+    return f"{line}, {turns} message{'s' * (turns != 1)} of the user" if turns else line
 
 
 def path_html(row: Mapping[str, Any], most: int) -> str:
@@ -118,7 +134,7 @@ def path_html(row: Mapping[str, Any], most: int) -> str:
 
 def _item_html(item: Mapping[str, Any]) -> str:
     facts = f" · {escape(item['facts'])}" if item["facts"] else ""
-    if item["kind"] == "step":
+    if item["kind"] in ("step", "user"):
         text = f"<div>{escape(item['text'])}</div>" if item["text"] else ""
         return f"<li>{escape(item['title'])}{facts}{text}</li>"
     error = f' <span class="pex-bad">! {escape(item["error"])}</span>' if item["error"] else ""
@@ -128,14 +144,29 @@ def _item_html(item: Mapping[str, Any]) -> str:
     )
 
 
-def _said(conversation: Any) -> list[str]:
-    """What the model says in each of its messages."""
+def _user_item(text: str, facts: str, begin: float, length: float) -> dict[str, Any]:
+    return {
+        "kind": "user",
+        "title": "User",
+        "text": text,
+        "facts": facts,
+        "begin": begin,
+        "length": length,
+    }
+
+
+def _said(conversation: Any) -> tuple[list[str], dict[int, str]]:
+    """What the model says in each of its messages, and what the user says before which of them."""
     messages = conversation if isinstance(conversation, Sequence) else ()
-    return [
-        value_text(message.get("content") or "")
-        for message in messages
-        if isinstance(message, Mapping) and message.get("role") == "assistant"
-    ]
+    said: list[str] = []
+    heard: dict[int, str] = {}
+    for message in messages:
+        role = message.get("role") if isinstance(message, Mapping) else None
+        if role == "assistant":
+            said.append(value_text(message.get("content") or ""))
+        elif role == "user":
+            heard[len(said)] = value_text(message.get("content") or "")
+    return said, heard
 
 
 def _step_facts(step: Mapping[str, Any]) -> str:

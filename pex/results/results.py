@@ -131,6 +131,49 @@ class Results:
             raise PexError(what, hint=nearest(str(score), ordered) if ordered else None)
         return pass_k_table(self.frame, score)
 
+    def user_likeness(self) -> pd.DataFrame:
+        """How alike the simulated user behaved towards each pair of variants.
+
+        It has the same prompt, model and seed for all of them, and the same message where the
+        conversation so far is the same; but it answers what it is told. Each message is compared
+        with the one of the same turn, case and repeat, as far as both conversations go.
+
+        Returns:
+            One row per pair: `variant`, `other`, `conversations`, `messages` and `other_messages`
+            (written on average), `compared` (pairs of messages), `equal` (share of them with the
+            same text) and `likeness` (the mean, from 0 to 1).
+        """
+        from pex.compare.user_likeness import user_likeness
+
+        return user_likeness(self.frame)
+
+    def cut_turns(
+        self,
+        column: str,
+        *,
+        score: str | None = None,
+        turn: int | None = None,
+        variant: str | None = None,
+    ) -> list[dict[str, Any]]:
+        """Conversations as cases that end where they failed: rows for a `cases.jsonl`.
+
+        The user's turns are written down up to that one, whoever wrote them, so the case can be run
+        without a simulated user. The model answers each turn anew.
+
+        Args:
+            column: the column with the user's first message: the variable that is the last message
+                of the prompt. It becomes the list of turns.
+            score: a score of `turns: each`; a case ends with the first turn that failed it.
+            turn: or the turn with which every case ends.
+            variant: only its conversations; None: of all variants.
+
+        Raises:
+            PexError: there is no such score, column or variant.
+        """
+        from pex.results.cut_turns import cut_turns
+
+        return cut_turns(self.frame, column, score, turn, variant)
+
     def partings(self, against: str | None = None) -> pd.DataFrame:
         """Where the paths of tool calls first part, from recorded ones or from another variant's.
 

@@ -21,7 +21,7 @@ function itemOf(item, at, folded) {
   if (item.error) head.append(element("span", "pex-chip pex-chip-bad", `! ${item.error}`));
   if (item.facts) head.append(element("span", "pex-meta", item.facts));
   node.append(head, bar(item));
-  if (item.kind === "step") {
+  if (item.kind !== "tool") {
     if (item.text) node.append(folded(item.text, "pex-message"));
     return node;
   }

@@ -9,10 +9,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import mlflow
 import pytest
 
 import pex
 from tests.helpers.endpoint import FaultyEndpoint, completion
+from tests.helpers.model import share
 from tests.helpers.tool_paths import calling, tool
 
 PROMPT = pex.Prompt(
@@ -280,3 +282,71 @@ def test_killed_in_the_middle_only_the_call_in_flight_is_paid_again(
     assert [text for role, text in said(row) if role == "user"] == ["One.", "Two."]
     assert [step["from_journal"] for step in row["steps"]] == [True] * 3 + [False] * 3
     assert paid.calls == 3 + 1 + 3  # only the request in flight is paid again
+
+
+def test_how_alike_the_user_was_and_what_failed_becomes_a_case(paid: FaultyEndpoint) -> None:
+    def reply(body: dict[str, Any], number: int) -> Any:
+        system, turn = body["messages"][0]["content"], turns_of(body)
+        if body["model"] == "m1":
+            return completion(f"{system} {turn + 1}")
+        last = body["messages"][-1]["content"]
+        return completion("Where is it then?" if "kind" in last else "This is outrageous!")
+
+    paid.reply = reply
+    prompts = [
+        pex.Prompt(
+            [{"role": "system", "content": name}, {"role": "user", "content": "{{ q }}"}], name=name
+        )
+        for name in ("kind", "rude")
+    ]
+    scorer = {"name": "calm", "kind": "regex", "pattern": "kind|rude 1", "turns": "each"}
+    exp = talk({"model": "lab/m2", "max_turns": 2}, pex.grid(prompts, "lab/m1"), scorers=[scorer])
+    results = run(exp)
+    (row,) = results.user_likeness().to_dict("records")
+    assert (row["conversations"], row["messages"], row["compared"], row["equal"]) == (1, 2, 2, 0)
+    assert row["likeness"] < 0.7
+    assert "the simulated user did not write the same to both" in str(
+        results.compare(baseline="kind").frame["warnings"].iloc[0]
+    )
+    assert results.cut_turns("q", score="calm") == [
+        {
+            "case_id": "1-turn-2",
+            "q": ["Where is my order?", "This is outrageous!"],
+            "goal": "know where order A1 is",
+            "group": "1",
+            "tags": [],
+        }
+    ]
+    again = talk(None, pex.grid(prompts, "lab/m1"), results.cut_turns("q", score="calm"))
+    assert [len(said(row)) for _, row in run(again).frame.iterrows()] == [3, 3]
+    assert len(results.cut_turns("q", turn=1, variant="rude")) == 1
+    with pytest.raises(pex.PexError, match="did you mean 'calm'"):
+        results.cut_turns("q", score="clam")
+
+
+@pytest.mark.model
+def test_the_built_in_model_talks_to_itself_and_mlflow_has_all_of_it(project: Path) -> None:
+    share(project)
+    desk = pex.Prompt(
+        [{"role": "system", "content": "You sell shoes."}, {"role": "user", "content": "{{ q }}"}],
+        name="shop",
+        params={"max_tokens": 20, "temperature": 0},
+    )
+    user = pex.SimulatedUser("local/smollm2", max_turns=2, params={"max_tokens": 20, "seed": 1})
+    exp = talk(user, pex.grid(desk, "local/smollm2"), scorers=[{"kind": "length", "max_words": 50}])
+    results = exp.run(show=False)
+    row = results.frame.iloc[0]
+    assert row["error"] is None
+    assert [role for role, _ in said(row)][:3] == ["assistant", "user", "assistant"]
+    assert results.about.run_id is not None
+    read = pex.load_run(results.about.run_id)
+    assert read.about.user == results.about.user
+    assert said(read.frame.iloc[0]) == said(row)
+    client = mlflow.MlflowClient(tracking_uri=results.about.tracking_uri)
+    assert client.get_run(results.about.run_id).data.params["user_model"] == "local/smollm2"
+    (trace,) = client.search_traces([str(results.about.experiment_id)])
+    names = [span.name for span in trace.data.spans]
+    assert names[:3] == [row["case_id"], "step 1: smollm2", "simulated user 1"]
+    usage = trace.info.token_usage  # of the variant alone
+    assert usage is not None
+    assert usage["output_tokens"] == row["completion_tokens"]
