@@ -64,7 +64,7 @@ def user_likeness(frame: pd.DataFrame) -> pd.DataFrame:
 
 def user_remarks(frame: pd.DataFrame) -> dict[frozenset[str], str]:
     """A sentence for each pair of variants that had a simulated user unlike the other's."""
-    if "steps" not in frame.columns or "conversation" not in frame.columns:
+    if not _has_users(frame):
         return {}
     found = {}
     for row in user_likeness(frame).to_dict("records"):
@@ -80,12 +80,18 @@ def user_remarks(frame: pd.DataFrame) -> dict[frozenset[str], str]:
 
 def _written(frame: pd.DataFrame) -> Iterator[tuple[RowKey, list[str]]]:
     """What the simulated user wrote in each conversation without an error."""
-    if "steps" not in frame.columns:
+    if not _has_users(frame):
         return
     for place, answer, _ in restore(frame):
         if answer.error is None and any(step.get("user") for step in answer.steps or ()):
             said = answer.conversation or ()
             yield place, [_folded(m.get("content")) for m in said if m.get("role") == "user"]
+
+
+def _has_users(frame: pd.DataFrame) -> bool:
+    """Whether any user was simulated: a frame of tools alone need not be read again."""
+    steps = frame.get("steps", ())
+    return any(isinstance(path, list) and any(s.get("user") for s in path) for path in steps)
 
 
 def _folded(content: Any) -> str:

@@ -80,7 +80,7 @@ def of_run(frame: Any, about: About) -> list[str]:
     """
     said = [text for texts in of_frame(frame).values() for text in texts]
     banner = [BANNER.rstrip(".")] if f"case.{KIND}" in frame.columns else []
-    said = [*banner, *origin_notes(frame), *said, *_tool_failures(frame)]
+    said = [*banner, *origin_notes(frame), *_of_user(about), *said, *_tool_failures(frame)]
     return [*said, *(text for judge in about.judges for text in judge.remarks)]
 
 
@@ -100,6 +100,20 @@ def _tool_failures(frame: Any) -> list[str]:
         f"{words.total():,} of {totals[variant]:,} tool calls of '{variant}' failed: "
         + ", ".join(f"{number:,} {word}" for word, number in words.most_common())
         for variant, words in failed.items()
+    ]
+
+
+def _of_user(about: About) -> list[str]:
+    """What the simulated user of a run wrote, and what that cost."""
+    user = about.user
+    if user is None:
+        return []
+    cost = "" if user.cost_usd is None else f" for ${user.cost_usd:.2g}"
+    reused = f", {user.reused:,} of them reused" if user.reused else ""
+    wrote = f"{user.messages:,} message{'s' * (user.messages != 1)}"
+    return [
+        f"the simulated user ({user.model}) wrote {wrote}{cost}{reused}: in no variant's tokens "
+        "and cost"
     ]
 
 

@@ -13,6 +13,7 @@ import mlflow
 import pytest
 
 import pex
+from pex.core.remarks import of_run
 from tests.helpers.endpoint import FaultyEndpoint, completion
 from tests.helpers.model import share
 from tests.helpers.tool_paths import calling, tool
@@ -93,6 +94,10 @@ def test_the_user_writes_the_turns_and_the_variant_is_not_blamed_for_it(
     assert user is not None
     assert (user.model, user.messages, user.cost_usd) == ("lab/m2", 2, pytest.approx(0.0024))
     assert results.about.spent_usd == pytest.approx(0.0264)
+    told = (
+        "the simulated user (lab/m2) wrote 2 messages for $0.0024: in no variant's tokens and cost"
+    )
+    assert told in of_run(results.frame, results.about)[0]
     with sqlite3.connect(project / ".pex" / "journal.db") as connection:
         booked = connection.execute(
             "SELECT model, variant, count(*), sum(usd) FROM ledger GROUP BY 1, 2 ORDER BY 1"
