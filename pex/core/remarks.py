@@ -108,7 +108,7 @@ def _of_user(about: About) -> list[str]:
     user = about.user
     if user is None:
         return []
-    cost = "" if user.cost_usd is None else f" for ${user.cost_usd:.2g}"
+    cost = f" for ${user.cost_usd:.2g}" if user.cost_usd else ""
     reused = f", {user.reused:,} of them reused" if user.reused else ""
     wrote = f"{user.messages:,} message{'s' * (user.messages != 1)}"
     return [

@@ -335,6 +335,8 @@ class Runner:
         if not task.cancelled() and task.exception() is not None:
             self._warm_up.ended(call, answered=False)  # it may have gone wrong before it was sent
             self._left -= 1  # an error of our own: the other calls go on, then it is raised
+            if call.stands_in is not None:
+                self._left -= max(0, len(self._users.failed(call)) - 1)
             self._failure = self._failure or task.exception()
         self._pump()
 
