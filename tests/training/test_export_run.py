@@ -19,6 +19,7 @@ from pex.results.results import Results
 from pex.score.judge.judge import Judge
 from pex.training.export import export
 from tests.helpers.endpoint import FaultyEndpoint, completion
+from tests.helpers.processes import traces_are_written
 
 COUNT = 16
 
@@ -53,7 +54,9 @@ def results(lab: FaultyEndpoint, project: Path) -> Results:
             Judge(rubric, "lab/judge", name="kinder", baseline="curt"),
         ],
     )
-    return exp.run(traces="all", budget_usd=1)
+    run = exp.run(traces="all", budget_usd=1)
+    traces_are_written()
+    return run
 
 
 def lines(project: Path, folder: str) -> list[dict[str, Any]]:
