@@ -8,6 +8,7 @@ models make: it acts without looking, and tries things that the status forbids.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import sys
@@ -123,5 +124,6 @@ class PlayedModel:
 if __name__ == "__main__":
     with PlayedModel(int(sys.argv[1]) if len(sys.argv) > 1 else 9411) as played:
         print(f'[providers.played]\nbase_url = "{played.url}"\nfree = true')  # noqa: T201
-        print("serves until you press Enter")  # noqa: T201
-        input()
+        print("serves until Ctrl-C", flush=True)  # noqa: T201
+        with contextlib.suppress(KeyboardInterrupt):
+            threading.Event().wait()
