@@ -77,12 +77,12 @@ def test_it_is_found_whatever_stands_around_it(before: str, after: str) -> None:
 def test_its_time_grows_with_the_text_and_not_faster(piece: str) -> None:
     def took(size: int) -> float:
         text = piece * (size // len(piece))
-        begun = time.process_time()
+        begun = time.thread_time()
         find_canary(text, WORD)
-        return time.process_time() - begun
+        return time.thread_time() - begun
 
     took(1_000)
-    assert took(80_000) < 10 * 4 * max(took(20_000), 0.002)
+    assert any(took(80_000) < 10 * 4 * max(took(20_000), 0.002) for _ in range(3))
 
 
 def test_a_canary_is_derived_from_all_its_parts_and_cannot_be_guessed() -> None:

@@ -83,9 +83,9 @@ def test_no_text_takes_much_longer_than_another_of_its_length(token):
     def seconds(text):
         times = []
         for _ in range(3):
-            start = time.process_time()
+            start = time.thread_time()
             personal_data(text)
-            times.append(time.process_time() - start)
+            times.append(time.thread_time() - start)
         return min(times)
 
     # A pattern that tries all ways to divide a token takes ten thousand times as long.

@@ -133,9 +133,9 @@ def test_no_text_takes_more_than_linear_time(token: str) -> None:
     def seconds(size: int) -> float:
         times = []
         for _ in range(2):
-            start = time.process_time()
+            start = time.thread_time()
             hide_personal(token * (size // len(token)), names=["ann ann ann bob"])
-            times.append(time.process_time() - start)
+            times.append(time.thread_time() - start)
         return min(times)
 
     # Eight times the text: quadratic time would be 64 times as long.
