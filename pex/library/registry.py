@@ -7,7 +7,7 @@ import datetime
 import functools
 import json
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from pex.core.attempt import attempt
@@ -131,10 +131,10 @@ def save_at(
         if not new:
             add_note(client, name, number, note)
             for key, value in own.items():
-                client.set_prompt_version_tag(name, number, key, value)
+                _set_tag(client.set_prompt_version_tag, name, number, key, value)
         card = card_of(client, uri, name)
         if SAVED not in card.tags:
-            client.set_prompt_tag(name, SAVED, "true")
+            _set_tag(client.set_prompt_tag, name, SAVED, "true")
         if new:
             show_metadata(client, card, prompt.description, metadata)
         if alias is not None:
@@ -146,6 +146,19 @@ def save_at(
         _mark(prompt, name, number, written.sha256)
         changed(uri, name)
     return dataclasses.replace(version, new=new)
+
+
+def _set_tag(set_tag: Callable[..., object], *what: object) -> None:
+    """Set a tag, also where another process sets it for the first time in the same moment.
+
+    The store then refuses a second row for it; the second attempt finds the row and changes it.
+    """
+    from mlflow.exceptions import MlflowException
+
+    try:
+        set_tag(*what)
+    except MlflowException:
+        set_tag(*what)
 
 
 def _mark(prompt: Prompt, name: str, version: int, sha256: str) -> None:
