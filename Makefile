@@ -8,13 +8,14 @@ export DO_NOT_TRACK := 1
 # Where this is set, every process that a test starts compiles what was edited since the setup.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help demo test test-fast test-notebooks check lab ui bench soak pictures clean programs
+.PHONY: help demo test test-fast test-notebooks check lab ui bench soak pictures docs docs-serve clean programs
 help:
 	@echo "make demo      set up, then compare prompts on the built-in model, record, batch, report"
 	@echo "make lab       JupyterLab on this project      make ui       MLflow's pages"
 	@echo "make test      set up, then all tests          make check    lint, types, rooms, doctests"
 	@echo "make test-fast without browser, model, nights  make test-notebooks   notebooks and code of the docs"
 	@echo "make bench     the figures in docs/            make soak     the long tests"
+	@echo "make docs      the handbook, in site/          make docs-serve   the same while you write it"
 	@echo "make pictures  the screenshots in docs/        make clean    remove what was made"
 
 demo: $(VENV)/.demo
@@ -71,9 +72,17 @@ soak: $(VENV)/.dev programs
 pictures: $(VENV)/.dev programs
 	$(BIN)/python docs/make_pictures.py
 
+# The theme advertises its successor on every start.
+export NO_MKDOCS_2_WARNING := true
+docs: $(VENV)/.dev
+	$(BIN)/python -m mkdocs build --strict
+
+docs-serve: $(VENV)/.dev
+	$(BIN)/python -m mkdocs serve
+
 clean:
 	-@$(BIN)/python -m pex.cli model stop 2>/dev/null
-	rm -rf $(VENV) .pex outputs dist build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf $(VENV) .pex outputs dist build site .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.demo: pyproject.toml

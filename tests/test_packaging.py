@@ -42,6 +42,7 @@ def test_extras() -> None:
         "personal",
         "change-points",
         "documents",
+        "docs",
         "dev",
     }
 
