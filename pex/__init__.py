@@ -19,7 +19,7 @@ Each room (a package in this folder) is a subject, and imports only rooms furthe
     improvement     better prompts, confirmed on cases that no proposal has seen
     evidence        what runs say of a prompt's version before it is shipped
     redteam         pex.redteam: attacks on an experiment's prompts, and their harmless twins
-    importers       results of garak, PyRIT and promptfoo as recorded runs
+    importers       projects of other tools as experiments, their results as recorded runs
     experiment      pex.Experiment: prepared, run, gated, extended, saved
     results         pex.Results: loaded, compared, rescored, corrected, recorded
     rating          pex.Rating: which of two answers is better?

@@ -50,8 +50,7 @@ COMMANDS = {
     "guard": "Check texts that go into a prompt, and measure what the check catches.",
     "lint": "Check prompts without a model: unsafe, contradictory, unfair or dear.",
     "redteam": "Attack an experiment's own prompts, and see what a defence costs.",
-    "import": "Import results of garak, PyRIT or promptfoo as a run, or traces with tool calls as "
-    "cases.",
+    "import": "Import a project of another tool as an experiment, or its results as a run.",
     "scan": "Look for keys and passwords in notebooks, cases, prompts, settings and all other text "
     "files.",
     "monitor": "Look at deployed traces: figures over time, scores of a sample, feedback, alarms.",

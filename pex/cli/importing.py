@@ -1,4 +1,4 @@
-"""`pexlab import`: results of other tools as recorded runs, traces as cases."""
+"""`pexlab import`: projects and results of other tools, traces as cases."""
 
 from __future__ import annotations
 
@@ -14,19 +14,17 @@ from pex.core.errors import PexError
 def import_file(
     file: Annotated[
         Path | None,
-        typer.Argument(
-            metavar="[FILE]", help="garak's report.jsonl, PyRIT's export, promptfoo's results."
-        ),
+        typer.Argument(metavar="[FILE]", help="A project or results; see below."),
     ] = None,
     tool: Annotated[
         str | None,
-        typer.Option("--from", metavar="garak|pyrit|promptfoo", help="Default: by its contents."),
+        typer.Option("--from", metavar="TOOL", help="Default: by its contents."),
     ] = None,
     name: Annotated[
-        str | None, typer.Option(metavar="NAME", help="The experiment's; default imported-TOOL.")
+        str | None, typer.Option(metavar="NAME", help="The experiment's; default: as in the file.")
     ] = None,
     no_record: Annotated[
-        bool, typer.Option("--no-record", help="Write nothing to MLflow.")
+        bool, typer.Option("--no-record", help="Results: write nothing to MLflow.")
     ] = False,
     trace: Annotated[
         list[str] | None,
@@ -34,30 +32,83 @@ def import_file(
     ] = None,
     to: Annotated[
         Path | None,
-        typer.Option(metavar="EXPERIMENT.yaml", help="The experiment that gets the cases."),
+        typer.Option(
+            metavar="DIR",
+            help="The new experiment's folder; default experiments/NAME. With --trace: the "
+            "experiment.yaml that gets the cases.",
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
 ) -> None:
-    """Import results of garak, PyRIT or promptfoo as a run, or traces with tool calls as cases.
+    """Import a project of another tool as an experiment, or its results as a run.
 
-    No model is called, and nothing in the file is executed. Scores are yes if the answer is good:
-    what these tools call a hit or a success of an attack is a no. Attacks without a verdict are not
-    judged, and counted. Two files about the same inputs are compared by pexlab compare.
+    pexlab import promptfooconfig.yaml
 
-    pexlab import --trace tr-1 --trace tr-2 --to experiments/desk/experiment.yaml appends a case for
-    each trace: its inputs, its tool calls as expected_calls, their replies as tool_replies. Run it
-    with tools of the kind "recorded": no tool runs, every variant sees the same replies.
+    makes experiments/NAME with experiment.yaml, prompts, cases and IMPORT.md: what was taken over,
+    what was changed and how, what was left out and why. Then: pexlab run
+    experiments/NAME/experiment.yaml --dry-run.
+
+    pexlab import results.json --name shop
+
+    records results of garak (report.jsonl), PyRIT (its export) or promptfoo as a run. Scores are
+    yes if the answer is good: what these tools call a hit or a success of an attack is a no.
+    Attacks without a verdict are not judged, and counted. Two files about the same inputs are
+    compared by pexlab compare.
+
+    pexlab import --trace tr-1 --trace tr-2 --to experiments/desk/experiment.yaml
+
+    appends a case for each trace: its inputs, its tool calls as expected_calls, their replies as
+    tool_replies. Run it with tools of the kind "recorded": no tool runs, every variant sees the
+    same replies.
+
+    No model is called, nothing in the files is executed, no key is copied and nothing that exists
+    is overwritten.
     """
-    if trace or to:
-        _import_traces(file, trace or [], to, as_json)
+    if trace:
+        _import_traces(file, trace, to, as_json)
         return
     if file is None:
         raise PexError("pexlab import: which file?", hint="or --trace ID --to EXPERIMENT.yaml")
+    from pex.importers.projects import is_project
+
+    if is_project(file, tool):
+        _import_project(file, tool, name, to, as_json)
+        return
+    if to is not None:
+        raise PexError(f"{file}: these are results, which go into MLflow: --to does not apply")
+    _import_results(file, tool, name, not no_record, as_json)
+
+
+def _import_project(
+    file: Path, tool: str | None, name: str | None, to: Path | None, as_json: bool
+) -> None:
+    from pex.importers.projects import import_project
+    from pex.importers.report import counts, report_text
+
+    made = import_project(file, to, name, tool)
+    shown = made.path
+    if shown.is_relative_to(Path.cwd()):
+        shown = shown.relative_to(Path.cwd())
+    if as_json:
+        notes = [
+            {"where": n.where, "what": n.what, "how": n.how, "count": n.count}
+            for n in made.imported.notes
+        ]
+        found = {key.replace(" ", "_"): value for key, value in counts(made.imported.notes).items()}
+        console.document({"path": str(shown), "counts": found, "notes": notes})
+        return
+    console.out(report_text(made.imported, shown))
+    console.err(f"next: pexlab run {shown} --dry-run")
+
+
+def _import_results(
+    file: Path, tool: str | None, name: str | None, record: bool, as_json: bool
+) -> None:
     from pex.compare.attacks import attack_rates, is_redteam, table_of
     from pex.importers.recorded import import_results
     from pex.report.attacks import rates_text
 
-    results = import_results(file, tool=tool, name=name, record=not no_record)
+    results = import_results(file, tool=tool, name=name, record=record)
     attacks = is_redteam(results.frame)
     rates = attack_rates(results.frame, results.about) if attacks else []
     if as_json:

@@ -1,1 +1,1 @@
-"""Importers: result files of other tools as recorded runs, one file for each tool."""
+"""Importers: projects of other tools as experiments, their results as recorded runs."""

@@ -1,0 +1,102 @@
+"""The report of an import: what was taken over, changed and left out, as text and Markdown."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from pex.core.safe_text import clean
+from pex.importers.imported import Imported, Note, What
+
+FILE = "IMPORT.md"
+KINDS: tuple[What, ...] = ("taken over", "changed", "left out")
+_MOST_PLACES = 5
+"""Places that are named on the command line; the file names all of them."""
+
+
+def counts(notes: Sequence[Note]) -> dict[What, int]:
+    """How many parts were taken over, changed and left out.
+
+    Example:
+        >>> counts([Note("tests", "taken over", count=40), Note("env", "left out", "a key")])
+        {'taken over': 40, 'changed': 0, 'left out': 1}
+    """
+    found: Counter[What] = Counter()
+    for note in notes:
+        found[note.what] += note.count
+    return {kind: found[kind] for kind in KINDS}
+
+
+def sentence(notes: Sequence[Note]) -> str:
+    """The counts in one line.
+
+    Example:
+        >>> sentence([Note("tests", "taken over", count=40), Note("env", "left out", "a key")])
+        'taken over 40, changed 0, left out 1'
+    """
+    return ", ".join(f"{kind} {number}" for kind, number in counts(notes).items())
+
+
+def report_text(imported: Imported, file: Path) -> str:
+    """The report for the command line: what was taken over is only counted.
+
+    Args:
+        imported: the project, with its notes.
+        file: the experiment that was written.
+    """
+    lines = [f"{imported.tool}: {sentence(imported.notes)}"]
+    for kind in KINDS[1:]:
+        grouped = _grouped(imported.notes, kind)
+        lines += [f"{kind}:"] if grouped else []
+        for how, places in grouped.items():
+            more = f" and {len(places) - _MOST_PLACES} more" if len(places) > _MOST_PLACES else ""
+            where = ", ".join(places[:_MOST_PLACES])
+            lines.append(f"  {where}{more}: {how}" if how else f"  {where}{more}")
+    return clean("\n".join([*lines, f"written: {file} ({FILE} beside it has this report)"]))
+
+
+def report_markdown(imported: Imported, source: str) -> str:
+    """The report as a file beside the experiment.
+
+    Args:
+        imported: the project, with its notes.
+        source: the name of the file that was read.
+    """
+    lines = [
+        f"# Imported from {imported.tool}",
+        "",
+        f"Read from `{_inline(source)}`: {sentence(imported.notes)}.",
+    ]
+    for kind in KINDS:
+        grouped = _grouped(imported.notes, kind)
+        if grouped:
+            lines += ["", f"## {kind.capitalize()}", ""]
+        for how, places in grouped.items():
+            where = ", ".join(f"`{_inline(place)}`" for place in places)
+            lines.append(f"- {where}: {_escaped(how)}" if how else f"- {where}")
+    lines += ["", "Nothing in the files was executed, and no key was copied."]
+    return clean("\n".join(lines)) + "\n"
+
+
+def _grouped(notes: Sequence[Note], kind: What) -> dict[str, list[str]]:
+    """The places by what is said of them, each in the order of the first."""
+    found: dict[str, list[str]] = {}
+    for note in notes:
+        if note.what == kind:
+            found.setdefault(_one_line(note.how), []).append(_one_line(note.where))
+    return found
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _inline(text: str) -> str:
+    """Text for a span of code in Markdown, which a back quote would end."""
+    return text.replace("`", "'")
+
+
+def _escaped(text: str) -> str:
+    """Text of a file in Markdown: neither HTML nor a link of its own."""
+    return text.replace("<", "&lt;").replace("](", "]\\(")
