@@ -15,7 +15,8 @@ from pex.project.functions import parts_of
 from pex.score.base import LateScorer, Rule, RuleScorer, Scorer, check_expected
 from pex.score.function import callable_name, callable_rule
 from pex.score.judge.judge import Judge
-from pex.score.kinds import KINDS, JudgeKind, Kind, OfTurns
+from pex.score.kinds import KINDS, JudgeKind, Kind, OfColumn, OfTurns
+from pex.score.own_column import of_column, with_column
 from pex.score.turns import EachTurn, by_turn, whole_conversation
 from pex.score.value_rules import written
 from pex.score.world import world_rule
@@ -188,11 +189,13 @@ def _build_kind(item: dict[str, Any], cases: list[Case], base: Path) -> Scorer |
         return _build_one(options.judge(base), cases, base)
     name = options.default_name() if options.name is None else options.name
     check_name(name, "score name")
-    if options.needs_expected():
+    column = options.column if isinstance(options, OfColumn) else None
+    cases = with_column(cases, column, name)
+    if options.needs_expected() and column is None:
         check_expected(cases, name)
 
     def rule_of() -> Rule:
-        return _of_turns(options, cases, lambda shown: options.rule(shown, base))
+        return of_column(_of_turns(options, cases, lambda shown: options.rule(shown, base)), column)
 
     reference = options.imports()
     if reference is not None:

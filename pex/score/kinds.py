@@ -88,7 +88,13 @@ class OfTurns(Kind):
     turns: Turns = "last"
 
 
-class _Exact(OfTurns):
+class OfColumn(OfTurns):
+    """A scorer that can read what it expects from a column of its own."""
+
+    column: str | None = None
+
+
+class _Exact(OfColumn):
     ignore_case: bool = False
     strip: bool = True
 
@@ -96,7 +102,7 @@ class _Exact(OfTurns):
         return text.exact(self.ignore_case, self.strip)
 
 
-class _Contains(OfTurns):
+class _Contains(OfColumn):
     ignore_case: bool = True
     value: str | list[str] | None = None
 
@@ -107,7 +113,7 @@ class _Contains(OfTurns):
         return self.value is None
 
 
-class _Regex(OfTurns):
+class _Regex(OfColumn):
     pattern: str | None = None
     ignore_case: bool = False
     full: bool = False
@@ -126,7 +132,7 @@ class _Label(OfTurns):
         return label.label(label.allowed_labels(self.labels, cases))
 
 
-class _Json(OfTurns):
+class _Json(OfColumn):
     schema_: dict[str, Any] | str | None = Field(default=None, alias="schema")
 
     def rule(self, cases: Sequence[Case], base: Path) -> Rule:
@@ -139,10 +145,14 @@ class _Json(OfTurns):
                 raise PexError(f"schema {path}: not valid JSON: {error}") from None
             if not isinstance(schema, dict):
                 raise PexError(f"schema {path}: not a JSON Schema: it must be an object")
+        if self.column is not None:
+            if schema is not None:
+                raise PexError("give 'schema', or 'column' with a schema for each case, not both")
+            return structured.follows_expected(cases)
         return structured.valid_json(schema)
 
     def needs_expected(self) -> bool:
-        return False
+        return self.column is not None
 
 
 class _Number(OfTurns):
@@ -214,7 +224,7 @@ class RecordsKind(_OfFields):
         return field_scorers.Records(self.plan(), *options)
 
 
-class _Similarity(OfTurns):
+class _Similarity(OfColumn):
     ignore_case: bool = False
 
     def rule(self, cases: Sequence[Case], base: Path) -> Rule:
@@ -325,6 +335,7 @@ class JudgeKind(Kind):
     params: dict[str, Any] = Field(default_factory=dict)
     baseline: str | None = None
     scale: list[Annotated[int, Field(strict=True)]] | None = None
+    column: str | None = None
 
     def judge(self, base: Path) -> Judge:
         """The judge that these options describe; its prompt's path starts from `base`."""
@@ -337,6 +348,7 @@ class JudgeKind(Kind):
             baseline=self.baseline,
             scale=self.scale,
             checks=self.checks,
+            column=self.column,
         )
 
 
@@ -357,6 +369,7 @@ class GoalKind(JudgeKind):
             baseline=self.baseline,
             scale=self.scale,
             checks=self.checks,
+            column=self.column,
         )
 
 

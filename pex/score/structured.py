@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from pex.core.call import Answer
@@ -14,9 +14,10 @@ from pex.core.score import Score
 from pex.score import schema_patterns
 from pex.score.base import (
     Rule,
+    needs_expected,
     needs_whole,
 )
-from pex.score.reading import JsonText, NoJson, read_json, shorten
+from pex.score.reading import JsonText, NoJson, parse_json, read_json, shorten
 
 _MOST_PROBLEMS = 1000
 
@@ -37,6 +38,36 @@ def valid_json(schema: dict[str, Any] | None) -> Rule:
         return _is_json(found) if problem is None else Score(False, reason=problem)
 
     return needs_whole(rule)
+
+
+def follows_expected(cases: Sequence[Case]) -> Rule:
+    """The answer is valid JSON and follows the JSON Schema that its case expects.
+
+    Raises:
+        PexError: the schema of a case is not a JSON Schema; the error names the case.
+    """
+    rules: dict[str, Rule] = {}
+    for case in cases:
+        if case.expected is not None:
+            try:
+                rules[case.id] = valid_json(_schema_of(case))
+            except PexError as error:
+                raise PexError(f"case '{case.id}': {error.message}", hint=error.hint) from None
+
+    def rule(answer: Answer, case: Case, expected: Any) -> Any:
+        return (rules.get(case.id) or valid_json(_schema_of(case)))(answer, case)
+
+    return needs_expected(rule)
+
+
+def _schema_of(case: Case) -> dict[str, Any]:
+    """The schema that a case expects: an object, or its text as in a CSV."""
+    schema = case.expected
+    if isinstance(schema, str):
+        schema = parse_json(schema)
+    if not isinstance(schema, dict):
+        raise PexError("not a JSON Schema: it must be an object", hint="{} takes any JSON")
+    return schema
 
 
 def follows(schema: Any) -> Callable[[Any], str | None]:

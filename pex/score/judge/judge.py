@@ -22,6 +22,7 @@ from pex.core.variant import ClientModel, Variant
 from pex.score.base import check_expected, is_cut_off
 from pex.score.judge.calibration import Calibration
 from pex.score.judge.read_verdict import VerdictReader
+from pex.score.own_column import expecting, with_column
 from pex.score.reading import NoJson, parse_json, shorten
 from pex.score.structured import follows
 
@@ -68,6 +69,8 @@ class Judge:
         baseline: the variant, prompt or model whose answers a pairwise judge compares with.
         scale: the lowest and the highest whole number that it can give, for example (1, 5).
         checks: the ids of the experiment's requirements that its score checks.
+        column: a column of the cases that it sees as `expected`; it does not judge answers to a
+            case without a value there.
 
     Raises:
         PexError: the prompt does not show the answer, the schema has no verdict that can be a
@@ -90,6 +93,7 @@ class Judge:
         baseline: str | None = None,
         scale: Sequence[int] | None = None,
         checks: Sequence[str] | str = (),
+        column: str | None = None,
     ) -> None:
         self.prompt = prompt if isinstance(prompt, Prompt) else Prompt.load(prompt)
         self.name = check_name(self.prompt.name if name is None else name, "score name")
@@ -98,6 +102,7 @@ class Judge:
         self.baseline = baseline
         self.scale = _scale(scale, self.kind, self.prompt.response_schema is not None, where)
         self.checks = (checks,) if isinstance(checks, str) else tuple(checks)
+        self.column = column
         named = model.ref if isinstance(model, ClientModel) else model
         self._given = (named, dict(params or {}))
         self._check_shown(where)
@@ -186,15 +191,19 @@ class Judge:
                     f"judge '{self.name}': no case has a value for '{{{{ {name} }}}}'",
                     hint=nearest(name, known),
                 )
-        if self._shows_expected:
+        if self.column is not None:
+            with_column(cases, self.column, self.name)
+        elif self._shows_expected:
             check_expected(cases, self.name)
 
     def applies(self, case: Case) -> bool:
         """Whether it can judge answers to a case: no if it shows a missing expected answer."""
-        return case.expected is not None or not self._shows_expected
+        needed = self.column is not None or self._shows_expected
+        return not needed or expecting(case, self.column).expected is not None
 
     def question(self, case: Case, *answers: Answer) -> Case:
         """The values of its prompt's variables: from the case, and the answer or two to compare."""
+        case = expecting(case, self.column)
         values = dict(case.values)
         values |= {"case_id": case.id, "group": case.group, "tags": list(case.tags)}
         values |= dict(zip(self._shown(), map(_text, answers), strict=True))
@@ -257,6 +266,7 @@ class Judge:
             "baseline": self.baseline,
             "scale": list(self.scale) if self.scale else None,
             "checks": list(self.checks),
+            "column": self.column,
         }
         return item | {key: value for key, value in optional.items() if value}
 
