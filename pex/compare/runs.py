@@ -53,6 +53,7 @@ def both(
             for name in wanted
         ]
     notes += _changed(baseline, candidate)
+    _check_imported(baseline, candidate)
     return pd.concat(kept, ignore_index=True), variants, notes
 
 
@@ -73,6 +74,35 @@ def _check_common(baseline: pd.DataFrame, candidate: pd.DataFrame) -> None:
         )
 
 
+def _check_imported(baseline: pd.DataFrame, candidate: pd.DataFrame) -> None:
+    """Refuse imported runs over different data: their ids are often just numbers from 1 on.
+
+    Rows of an imported run have no key of a request, as pex sent none.
+    """
+    frames = [
+        frame.drop_duplicates("case_id").set_index("case_id") for frame in (baseline, candidate)
+    ]
+    if not any("request_key" in f.columns and f["request_key"].eq("").all() for f in frames):
+        return
+    ids = _other_contents(*frames)
+    if len(ids):
+        common = len(frames[0].index.intersection(frames[1].index))
+        raise PexError(
+            f"the runs are over different data: {len(ids):,} of {common:,} cases have the same id "
+            f"but different inputs or expected answers, such as case '{ids[0]}'",
+            hint="import results over the same data set, or of the cases that have not changed",
+        )
+
+
+def _other_contents(a: pd.DataFrame, b: pd.DataFrame) -> pd.Index:
+    """The ids of cases in both that have other inputs or another expected answer."""
+    common = a.index.intersection(b.index)
+    inputs = [n for n in a.columns if n.startswith("case.") and n in b.columns]
+    inputs += ["expected"] if "expected" in a.columns and "expected" in b.columns else []
+    first, second = (side.loc[common, inputs].astype(object).map(str) for side in (a, b))
+    return common[(first != second).any(axis=1)]
+
+
 def _changed(baseline: pd.DataFrame, candidate: pd.DataFrame) -> list[str]:
     """Differences in the data: cases missing from one run, or with other contents."""
     a, b = (
@@ -86,13 +116,8 @@ def _changed(baseline: pd.DataFrame, candidate: pd.DataFrame) -> list[str]:
             f"the runs have different cases: {alone[0]} only in {BASELINE}, {alone[1]} only in "
             f"{CANDIDATE}; the {len(common)} in both are compared"
         )
-    inputs = [n for n in a.columns if n.startswith("case.") and n in b.columns]
-    inputs += ["expected"] if "expected" in a.columns and "expected" in b.columns else []
-    if inputs and len(common):
-        texts = (side.loc[common, inputs].astype(str) for side in (a, b))
-        first, second = texts
-        changed = int((first != second).any(axis=1).sum())
-        if changed:
-            cases = "1 case has" if changed == 1 else f"{changed:,} cases have"
-            notes.append(f"{cases} the same id but different inputs or expected answers")
+    changed = len(_other_contents(a, b))
+    if changed:
+        cases = "1 case has" if changed == 1 else f"{changed:,} cases have"
+        notes.append(f"{cases} the same id but different inputs or expected answers")
     return notes

@@ -33,6 +33,13 @@ class FoundAnswer:
     scores: Mapping[str, Score] = dataclasses.field(default_factory=dict)
     latency_s: float | None = None
     cost_usd: float | None = None
+    inputs: Mapping[str, Any] | None = None
+    """The columns of the case; None: one, `input`, with the text."""
+    expected: Any = None
+    repeat: int | None = None
+    """Which of several answers to the input, from 1; None: in the order of the file."""
+    details: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    """More of the answer, by the names of the fields of `pex.core.call.Answer`."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -10,12 +10,14 @@ from pex.core.errors import PexError, nearest
 from pex.core.project import find_project
 from pex.core.textfile import LARGEST_MB, read_bytes
 from pex.importers.imported import Imported, new_name
+from pex.importers.inspect_log import zip_names
 from pex.importers.prompt_folder import is_prompt_folder, read_prompt_folder
 from pex.importers.recorded import TOOLS
 from pex.importers.write_project import write_project
 
 Looks = Callable[[Path, str], bool]
-"""Whether a path is a tool's; the text is empty for a folder and for what is not UTF-8."""
+"""Whether a path is a tool's; the text is empty for a folder and for what is not
+UTF-8; of a zip file, it has the names of the entries."""
 
 READERS: dict[str, tuple[Looks, Callable[[Path], Imported]]] = {
     "text": (is_prompt_folder, read_prompt_folder),
@@ -98,6 +100,9 @@ def _reader(path: Path, text: str) -> str:
 def _text(path: Path) -> str:
     if path.is_dir():
         return ""
+    packed = zip_names(path)
+    if packed is not None:
+        return packed
     try:
         return read_bytes(path, "file", LARGEST_MB).decode("utf-8-sig")
     except UnicodeDecodeError:

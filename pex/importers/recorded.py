@@ -11,17 +11,20 @@ from pathlib import Path
 
 from pex.core.about import About, Counts, PromptInfo, VariantInfo
 from pex.core.attack_columns import ATTACK, CATEGORY, FORM, GOAL, ID, KIND, RESISTED
-from pex.core.call import Answer, Request
+from pex.core.call import Request, answer_from
 from pex.core.case import Case
 from pex.core.errors import PexError, nearest
 from pex.core.names import check_name
 from pex.core.project import find_project
 from pex.core.prompt import Prompt
+from pex.core.sanitized_json import sanitized_json
 from pex.core.text import replace_surrogates
 from pex.core.textfile import read_text
 from pex.core.variant import Variant
 from pex.importers.found import Found, name_of, unknown
 from pex.importers.garak import is_garak, read_garak
+from pex.importers.inspect_log import is_inspect, zip_names
+from pex.importers.inspect_results import read_inspect
 from pex.importers.promptfoo import is_promptfoo, read_promptfoo
 from pex.importers.pyrit import is_pyrit, read_pyrit
 from pex.project.settings import load_settings
@@ -29,6 +32,7 @@ from pex.results.results import Results
 from pex.score.frame import build_frame
 
 TOOLS: dict[str, tuple[Callable[[str], bool], Callable[[Path], Found]]] = {
+    "inspect": (is_inspect, read_inspect),
     "garak": (is_garak, read_garak),
     "pyrit": (is_pyrit, read_pyrit),
     "promptfoo": (is_promptfoo, read_promptfoo),
@@ -42,13 +46,14 @@ NO_TWINS = "it has no harmless twins, so false refusals are not known"
 def import_results(
     path: str | Path, *, tool: str | None = None, name: str | None = None, record: bool = True
 ) -> Results:
-    """Read the results of garak, PyRIT or promptfoo as a run.
+    """Read the results of garak, PyRIT, promptfoo or Inspect as a run.
 
     Nothing in the file is executed, and no model is called. Scores are yes if the answer is good,
     whatever the tool says; attacks have the score `resisted`, so `pex.redteam.rates` reads them.
 
     Args:
-        path: garak's report.jsonl, PyRIT's export (JSON or CSV), promptfoo's results (JSON).
+        path: garak's report.jsonl, PyRIT's export (JSON or CSV), promptfoo's results (JSON), a log
+            of Inspect (.eval or .json).
         tool: which of them; None: by its contents.
         name: the experiment's name; default: `imported-TOOL`.
         record: write it to MLflow.
@@ -57,14 +62,15 @@ def import_results(
         PexError: the file is none of them, or is damaged.
     """
     path = Path(path)
-    text = read_text(path, "result file")
+    text = zip_names(path) or read_text(path, "result file")
     if tool is not None and tool not in TOOLS:
         raise PexError(f"there is no importer '{tool}'", hint=nearest(tool, TOOLS))
     chosen = tool or next((name for name, (looks, _) in TOOLS.items() if looks(text)), None)
     if chosen is None:
         raise PexError(
             f"{path}: not a result file that pex knows",
-            hint="garak's report.jsonl, PyRIT's export (JSON or CSV), promptfoo's results (JSON)",
+            hint="garak's report.jsonl, PyRIT's export (JSON or CSV), promptfoo's results (JSON), "
+            "Inspect's log (.eval or .json)",
         )
     try:
         found = TOOLS[chosen][1](path)
@@ -88,6 +94,8 @@ def _sound(found: Found) -> Found:
         dataclasses.replace(
             item,
             text=replace_surrogates(item.text),
+            inputs=item.inputs and sanitized_json(dict(item.inputs)),
+            expected=sanitized_json(item.expected),
             output=None if item.output is None else replace_surrogates(item.output),
             error=None if item.error is None else replace_surrogates(item.error),
             scores={
@@ -114,19 +122,24 @@ def _results(found: Found, name: str, path: Path, record: bool) -> Results:
     rows = []
     for item in found.answers:
         if item.key not in cases:
-            inputs = {"input": item.text}
+            inputs = {"input": item.text} if item.inputs is None else dict(item.inputs)
             if found.attacks:
                 inputs |= {KIND: ATTACK, CATEGORY: item.category or "attack", ID: item.key}
                 inputs |= {FORM: item.form, GOAL: "imported"}
             tags = tuple(filter(None, (item.category, item.form)))
-            cases[item.key] = Case(item.key, inputs, tags=tags)
-        repeats[item.target, item.key] += 1
-        request = Request(
-            item.target, item.key, repeats[item.target, item.key], _model(item.target), {}, ""
-        )
-        answer = Answer(output=item.output, error=item.error, latency_s=item.latency_s)
-        answer.cost_usd = item.cost_usd
-        answer.error_kind = "imported" if item.error else None
+            cases[item.key] = Case(item.key, inputs, expected=item.expected, tags=tags)
+        place = (item.target, item.key)
+        repeats[place] = item.repeat or repeats[place] + 1
+        request = Request(*place, repeats[place], _model(item.target), {}, "")
+        fields = {
+            **item.details,
+            "output": item.output,
+            "error": item.error,
+            "error_kind": "imported" if item.error else None,
+            "latency_s": item.latency_s,
+            "cost_usd": item.cost_usd,
+        }
+        answer = answer_from(fields)
         rows.append((request, answer, dict(item.scores)))
     names = list(dict.fromkeys(score for item in found.answers for score in item.scores))
     names = sorted(names or [RESISTED], key=lambda score: score != RESISTED)
@@ -168,7 +181,11 @@ def _recorded(results: Results, cases: list[Case], found: Found) -> Results:
     )
     outcome = outcome_of(results.frame, placed)
     lines = [
-        json.dumps({"case_id": case.id, "tags": [*case.tags], **case.inputs}) for case in cases
+        json.dumps(
+            {"case_id": case.id, "tags": [*case.tags], **case.inputs}
+            | ({} if case.expected is None else {"expected": case.expected})
+        )
+        for case in cases
     ]
     recorder.tag_cases(cases)
     texts = {"cases.jsonl": "\n".join(lines) + "\n", **texts_of(outcome)}
