@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pex.core.safe_text import clean
 from pex.core.text import value_text
 from pex.core.values import missing, to_json_value
-from pex.score.field_outcomes import field_scorers, read_again
+from pex.score.field_outcomes import field_scorers, read_again, verdicts_in
 from pex.score.field_plan import FieldOutcome
 from pex.score.field_scorers import FieldScorer
 from pex.stats import intervals
@@ -74,7 +74,7 @@ def field_table(frame: pd.DataFrame, scorers: Iterable[Any]) -> FieldTable | Non
     unread: dict[tuple[str, str], int] = {}
     for name, scorer in made.items():
         for variant, part in frame.groupby("variant", sort=False, observed=True):
-            found = _outcomes(part, scorer)
+            found = _outcomes(part, scorer, name)
             broken = sum(why is not None for _, _, why in found)
             if broken:
                 unread[name, str(variant)] = broken
@@ -92,15 +92,18 @@ _Read = list[tuple[str, Sequence[FieldOutcome], str | None]]
 """The case, the outcomes and why there are no fields, of each answer."""
 
 
-def _outcomes(part: pd.DataFrame, scorer: FieldScorer) -> _Read:
+def _outcomes(part: pd.DataFrame, scorer: FieldScorer, name: str) -> _Read:
     found: _Read = []
     columns = ("case_id", "output", "expected", "error", "finish_reason", "remarks")
-    for case_id, output, expected, error, ended, remarks in zip(
-        *(part[name] for name in columns), strict=True
+    of_fields = [c for c in part.columns if c.startswith((f"score.{name}.", f"reason.{name}."))]
+    said: list[Any] = part[of_fields].to_dict("records")
+    for (case_id, output, expected, error, ended, remarks), scores in zip(
+        zip(*(part[column] for column in columns), strict=True), said, strict=True
     ):
         if not missing(error) or missing(expected):
             continue
-        reading = read_again(scorer, output, to_json_value(expected), ended, remarks)
+        verdicts = verdicts_in(scores, name)
+        reading = read_again(scorer, output, to_json_value(expected), ended, remarks, verdicts)
         if reading is not None:
             found.append((str(case_id), reading.outcomes, reading.unread))
     return found

@@ -479,7 +479,8 @@ def _questions(
         # It starts with the key: different requests have different answers, equal ones the same.
         text = request.key[:12].ljust(size, "x")
         answers[request.place] = found.get(request.key) or Answer(output=text)
-    return ready.verdicts(answers, plan.cases).requests
+    to_come = {request.place for request in plan.requests if request.key not in found}
+    return ready.verdicts(answers, plan.cases, to_come).requests
 
 
 def _together(answers: Preview, judges: Preview) -> Preview:

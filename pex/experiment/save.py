@@ -20,7 +20,10 @@ from pex.run.model import settings_lines
 from pex.run.simulated_user import SimulatedUser
 from pex.score.base import Scorer
 from pex.score.build import dump
+from pex.score.field_judge import judges_of
 from pex.score.judge.judge import Judge
+from pex.score.judge_rule import inline_rubrics, written_rubrics
+from pex.score.value_rules import rubric_path
 from pex.tools.spec import written
 
 
@@ -60,6 +63,11 @@ def save(
         else:
             _move([item], base, path.parent)
     prompts = {path.parent / "judges" / f"{judge.name}.prompty": judge.prompt for judge in inline}
+    for given, item in zip(scorers, items, strict=True):
+        for field, rubric in inline_rubrics(given).items():
+            assert isinstance(item, dict)
+            item["fields"][field]["prompt"] = name = rubric_path(rubric)
+            prompts[path.parent / name] = rubric
     data: dict[str, Any] = {"scorers": items}
     if user is not None:
         ref, prompt = _user_prompt(user, path.parent)
@@ -106,7 +114,7 @@ def dumped(
     found: list[Any] = []
     left: list[str] = []
     for given, scorer in zip(scorers, built, strict=True):
-        if isinstance(given, Judge) and given.prompt.path is None:
+        if (isinstance(given, Judge) and given.prompt.path is None) or inline_rubrics(given):
             left.append(scorer.name)
             continue
         try:
@@ -125,7 +133,8 @@ def portable(scorers: Sequence[Any]) -> list[Any] | None:
     files = ("prompt", "schema")
     named = (isinstance(item, dict) and isinstance(item.get(key), str)
              for item in items for key in files)  # fmt: skip
-    return None if any(named) else items
+    rubrics = any(True for item in items for _ in written_rubrics(item))
+    return None if rubrics or any(named) else items
 
 
 def unconfigured(models: Iterable[ClientModel], path: Path) -> str:
@@ -190,6 +199,11 @@ def kept_files(
                 text = (base / item["schema"]).read_bytes().decode()
                 item["schema"] = _unused("schemas", Path(item["schema"]).name, files)
                 files[item["schema"]] = text
+            for judge in judges_of(scorer):
+                assert isinstance(item, dict)
+                rule = item["fields"][judge.path.text]
+                rule["prompt"] = _unused("judges", f"{judge.prompt.name}.prompty", files)
+                files[rule["prompt"]] = judge.prompt.to_prompty()
             data["scorers"].append(item)
     data["tools"] = {}
     with contextlib.suppress(PexError):  # a notebook's function: then the calls are the answer
@@ -227,4 +241,6 @@ def _move(items: list[Any], base: Path, folder: Path) -> list[Any]:
         for key in ("schema", "prompt") if isinstance(item, dict) else ():
             if isinstance(item.get(key), str):
                 item[key] = Path(os.path.relpath(base / item[key], folder)).as_posix()
+        for rule in written_rubrics(item):
+            rule["prompt"] = Path(os.path.relpath(base / rule["prompt"], folder)).as_posix()
     return items

@@ -13,7 +13,7 @@ from pex.monitoring.spec import MonitorSpec
 from pex.monitoring.trace_row import EXPECTED
 from pex.monitoring.traces import Traces
 from pex.project.files import validate
-from pex.score.build import build
+from pex.score.build import build, parted
 from pex.score.judge.judge import Judge
 from pex.score.kinds import KINDS, JudgeKind
 from pex.score.requirements import checks_of
@@ -42,6 +42,12 @@ def identities_of(spec: MonitorSpec, folder: Path) -> dict[str, str]:
             found[judge.name] = judge.digest
             continue
         built = build([item], stand_in, folder)
+        if judges := parted(built)[1]:
+            raise PexError(
+                f"scorer '{built[0].name}': the field '{judges[0].name.partition('.')[2]}' has the "
+                "rule 'judge', which a monitor cannot use",
+                hint="use a judge as a scorer of its own",
+            )
         found[built[0].name] = digest(checks_of([item], built, folder)[0].definition, 12)
     return found
 

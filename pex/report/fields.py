@@ -13,7 +13,7 @@ from pex.core.values import to_json_value
 from pex.report.safe_html import escaped
 from pex.report.tables import cut, format_interval, format_score
 from pex.report.terminal import text_table
-from pex.score.field_outcomes import Difference, differences, read_again
+from pex.score.field_outcomes import Difference, differences, read_again, verdicts_in
 from pex.score.field_scorers import FieldScorer
 
 if TYPE_CHECKING:
@@ -139,7 +139,7 @@ def answer_differences(row: Mapping[str, Any], scorers: Mapping[str, FieldScorer
     for name, scorer in scorers.items():
         reading = read_again(
             scorer, row.get("output"), to_json_value(row.get("expected")),
-            row.get("finish_reason"), row.get("remarks"),
+            row.get("finish_reason"), row.get("remarks"), verdicts_in(row, name),
         )  # fmt: skip
         if reading is not None and reading.unread is None:
             found = differences(reading)

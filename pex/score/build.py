@@ -13,6 +13,7 @@ from pex.core.names import check_name
 from pex.project.files import validate
 from pex.project.functions import parts_of
 from pex.score.base import LateScorer, Rule, RuleScorer, Scorer, check_expected
+from pex.score.field_judge import judges_of
 from pex.score.function import callable_name, callable_rule
 from pex.score.judge.judge import Judge
 from pex.score.kinds import KINDS, JudgeKind, Kind, OfColumn, OfTurns
@@ -60,14 +61,18 @@ def build(
 
 
 def parted(built: Iterable[Scorer | Judge]) -> tuple[list[Scorer], list[Judge]]:
-    """The scorers, which score an answer by themselves, and the judges, which call a model."""
+    """The scorers, which score an answer by themselves, and the judges, which call a model.
+
+    The judges of single fields are those of a scorer `fields`, which is among the scorers.
+    """
     scorers: list[Scorer] = []
     judges: list[Judge] = []
     for item in built:
         if isinstance(item, Judge):
             judges.append(item)
-        else:
-            scorers.append(item)
+            continue
+        scorers.append(item)
+        judges += judges_of(item)
     return scorers, judges
 
 

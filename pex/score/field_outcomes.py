@@ -8,11 +8,13 @@ from typing import Any
 
 from pex.core.call import Answer
 from pex.core.errors import PexError
+from pex.core.score import Score
 from pex.core.text import value_text
+from pex.core.values import missing
 from pex.project.files import validate
 from pex.score.base import RuleScorer
 from pex.score.field_plan import FieldOutcome
-from pex.score.field_scorers import FieldReading, Fields, FieldScorer, Records
+from pex.score.field_scorers import NO_VERDICTS, FieldReading, Fields, FieldScorer, Records
 from pex.score.field_values import instead
 from pex.score.kinds import FieldsKind, RecordsKind
 from pex.score.reading import shorten
@@ -60,8 +62,18 @@ def read_again(
     expected: Any,
     finish_reason: Any = None,
     remarks: Any = None,
+    verdicts: Mapping[str, Score] = NO_VERDICTS,
 ) -> FieldReading | None:
-    """What came of the fields of an answer; None if there is no answer, or nothing was expected."""
+    """What came of the fields of an answer; None if there is no answer, or nothing was expected.
+
+    Args:
+        scorer: the scorer of structured answers.
+        output: the answer.
+        expected: the expected answer.
+        finish_reason: why the answer ended.
+        remarks: the remarks on it.
+        verdicts: the scores that judges gave to fields, from `verdicts_in`.
+    """
     if not isinstance(output, str) or expected is None or expected == "":
         return None
     answer = Answer(
@@ -70,9 +82,28 @@ def read_again(
         remarks=list(remarks) if isinstance(remarks, list) else [],
     )
     try:
-        return scorer.read(answer, expected)
+        return scorer.read(answer, expected, verdicts)
     except (TypeError, ValueError, TimeoutError, RecursionError):  # its score is an error
         return None
+
+
+def verdicts_in(row: Mapping[str, Any], scorer: str) -> dict[str, Score]:
+    """The scores of a scorer's fields in a row of the long frame, by field.
+
+    Example:
+        >>> row = {"score.facts.a": 0.0, "reason.facts.a": "no", "score.facts.b": float("nan")}
+        >>> verdicts_in(row, "facts")["a"]
+        Score(value=0.0, reason='no', error=None)
+    """
+    start = f"score.{scorer}."
+    found = {}
+    for column, value in row.items():
+        if column.startswith(start):
+            field = column.removeprefix(start)
+            reason = row.get(f"reason.{scorer}.{field}")
+            given = None if missing(value) else float(value)
+            found[field] = Score(given, reason if isinstance(reason, str) else None)
+    return found
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

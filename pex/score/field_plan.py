@@ -15,6 +15,7 @@ from pex.score.base import NOT_EXPECTED
 from pex.score.field_paths import FieldPath, field_path, lookup, paths_in, plain_path
 from pex.score.field_rules import FieldRule, check_rules, field_rule
 from pex.score.field_values import shown
+from pex.score.judge_rule import JUDGE
 from pex.score.reading import parse_json, shorten
 from pex.score.record_matching import MOST_RECORDS, Matching, match_records
 
@@ -65,6 +66,18 @@ class FieldPlan:
         for path in named:
             found.setdefault(path, DEFAULT)
         return found
+
+    @property
+    def judged(self) -> set[str]:
+        """The names of the fields whose rule is `judge`."""
+        return {path.name for path, rule in (self.rules or {}).items() if rule.rule == JUDGE}
+
+    @property
+    def needs_expected(self) -> bool:
+        """Whether it says nothing about an answer to a case without an expected one."""
+        rules = (self.rules or {}).values()
+        alone = any(rule.rule == JUDGE and not rule.needs_expected() for rule in rules)
+        return not (self.required or self.forbidden or alone)
 
     def compare(self, given: Any, wanted: Mapping[str, Any]) -> Iterator[FieldOutcome]:
         """What came of each field of an answer; a field that is not expected has no outcome.
@@ -225,6 +238,7 @@ def make_plan(
     fields: Sequence[str] | Mapping[str, Any] | None,
     required: Sequence[str],
     forbidden: Sequence[str],
+    judges: bool = False,
 ) -> FieldPlan:
     """The plan that a scorer's options describe.
 
@@ -232,12 +246,13 @@ def make_plan(
         fields: names, compared by the default rule, or names with rules; None: all expected ones.
         required: fields that must be there.
         forbidden: fields that must not be there.
+        judges: whether a field can have the rule `judge`.
 
     Raises:
         PexError: a rule or path is not valid, or two of them contradict each other.
     """
     given = fields if isinstance(fields, Mapping) else dict.fromkeys(fields or (), DEFAULT)
-    made = check_rules(given)
+    made = check_rules(given, judges=judges)
     rest = made.pop(REST, None)
     rules = {field_path(name): rule for name, rule in made.items()}
     plan = FieldPlan(

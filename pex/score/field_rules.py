@@ -7,11 +7,12 @@ from typing import Any
 
 from pex.core.errors import PexError, nearest
 from pex.project.files import validate
+from pex.score.judge_rule import JUDGE, JudgeRule
 from pex.score.list_rules import LIST_RULES, Items
 from pex.score.value_rules import VALUE_RULES
 from pex.score.value_rules import FieldRule as FieldRule  # noqa: PLC0414 - where others look for it
 
-RULES: dict[str, type[FieldRule]] = {**VALUE_RULES, **LIST_RULES}
+RULES: dict[str, type[FieldRule]] = {**VALUE_RULES, **LIST_RULES, JUDGE: JudgeRule}
 """All rules by their names."""
 
 
@@ -22,7 +23,8 @@ def field_rule(spec: Any, where: str = "rule", **options: Any) -> FieldRule:
         spec: `text` (case and white space ignored, numbers by value), `exact`, `number`
             (`tolerance`, `relative`, `decimal`), `date` (`day_first`), `set` and `list` (`items`,
             `partial`, `separator`; `order`), `similarity` (`threshold`, `ignore_case`), `regex`
-            (`pattern`, `ignore_case`, `full`), `ignore`; or a mapping with such a word as `rule`,
+            (`pattern`, `ignore_case`, `full`), `ignore`, `judge` (`prompt`, `model`, `params`; only
+            for fields of the scorer `fields`); or a mapping with such a word as `rule`,
             its options and a `weight`.
         where: its place, for an error.
         options: the options of the rule that is named.
@@ -54,16 +56,38 @@ def field_rule(spec: Any, where: str = "rule", **options: Any) -> FieldRule:
     made = validate(RULES[name], {**given, **options}, where)
     if isinstance(made, Items):
         made.items = field_rule(made.items, f"{where}: items")
+        refuse_judges({"items": made.items}, where)
     made.usable(where)
     return made
 
 
-def check_rules(specs: Mapping[str, Any], where: str = "") -> dict[str, FieldRule]:
+def refuse_judges(rules: Mapping[str, FieldRule], where: str) -> None:
+    """Refuse the rule `judge` where nothing asks the judge.
+
+    Args:
+        rules: rules by name.
+        where: their place, for the error.
+
+    Raises:
+        PexError: one of them is such a rule.
+    """
+    for name, rule in rules.items():
+        if isinstance(rule, JudgeRule):
+            raise PexError(
+                f"{where}{': ' * bool(where)}'{name}' cannot have the rule 'judge'",
+                hint="a judge is asked about a field of the scorer 'fields'",
+            )
+
+
+def check_rules(
+    specs: Mapping[str, Any], where: str = "", judges: bool = False
+) -> dict[str, FieldRule]:
     """The rules of several fields or arguments, by name.
 
     Args:
         specs: a word or a mapping for each, as in `field_rule`.
         where: their place, for an error.
+        judges: whether the rule `judge` can be one of them.
 
     Raises:
         PexError: there is no such rule or option, or an option cannot be used.
@@ -76,4 +100,7 @@ def check_rules(specs: Mapping[str, Any], where: str = "") -> dict[str, FieldRul
           did you mean 'number'?
     """
     place = f"{where}: " if where else ""
-    return {name: field_rule(spec, f"{place}field '{name}'") for name, spec in specs.items()}
+    made = {name: field_rule(spec, f"{place}field '{name}'") for name, spec in specs.items()}
+    if not judges:
+        refuse_judges(made, where)
+    return made

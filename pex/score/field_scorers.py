@@ -15,11 +15,14 @@ from pex.score.field_paths import FieldPath, lookup
 from pex.score.field_plan import (
     FieldOutcome,
     FieldPlan,
+    Outcome,
     as_object,
     check_many,
     check_wanted,
 )
 from pex.score.field_values import shown
+from pex.score.judge.judge import Judge
+from pex.score.judge_rule import PENDING
 from pex.score.reading import NoJson, parse_json, read_json, shorten
 from pex.score.record_matching import MOST_RECORDS, Matching
 
@@ -40,13 +43,18 @@ class FieldReading:
     records: tuple[Sequence[Any], Sequence[Any]] = ((), ())
 
 
+NO_VERDICTS: Mapping[str, Score] = {}
+
+
 class FieldScorer(Protocol):
     """A rule that also says what came of each field; `options` are its own, as a file has them."""
 
     options: Mapping[str, Any]
 
-    def read(self, answer: Answer, expected: Any) -> FieldReading:
-        """What came of each field of an answer."""
+    def read(
+        self, answer: Answer, expected: Any, verdicts: Mapping[str, Score] = NO_VERDICTS
+    ) -> FieldReading:
+        """What came of each field of an answer; `verdicts` are scores by judges, by field."""
         ...
 
 
@@ -59,13 +67,33 @@ class Fields:
 
     def __init__(self, plan: FieldPlan, options: Mapping[str, Any]) -> None:
         self._plan, self.options = plan, options
+        self.judges: Sequence[Judge] = ()
+        """The judges of the fields whose rule is `judge`."""
 
-    def read(self, answer: Answer, expected: Any) -> FieldReading:
+    @property
+    def needs_expected(self) -> bool:
+        """Whether it says nothing about an answer to a case without an expected one."""
+        return self._plan.needs_expected
+
+    def read(
+        self, answer: Answer, expected: Any, verdicts: Mapping[str, Score] = NO_VERDICTS
+    ) -> FieldReading:
         """What came of each field of an answer.
 
         Raises:
             TypeError: the expected answer is not an object.
         """
+        reading = self._read(answer, expected)
+        judged = self._plan.judged & verdicts.keys()
+        if not judged:
+            return reading
+        outcomes = [
+            _judged(item, verdicts[item.field]) if item.field in judged else item
+            for item in reading.outcomes
+        ]
+        return dataclasses.replace(reading, outcomes=outcomes)
+
+    def _read(self, answer: Answer, expected: Any) -> FieldReading:
         wanted = as_object(expected)
         if wanted is None:
             raise TypeError("the expected answer must be an object with fields")
@@ -96,10 +124,19 @@ class Fields:
 
     def __call__(self, answer: Answer, case: Case) -> Any:
         """The scores of an answer: the share under no name, each field under its own."""
-        if case.expected is None and not self._plan.required | self._plan.forbidden:
+        return self.scores(answer, case, {})
+
+    def scores(self, answer: Answer, case: Case, verdicts: Mapping[str, Score]) -> Any:
+        """The same, with what judges say of their fields; without that, there is no share yet."""
+        if case.expected is None and self._plan.needs_expected:
             return Score(None, reason=NOT_EXPECTED)
-        reading = self.read(answer, {} if case.expected is None else case.expected)
+        reading = self.read(answer, {} if case.expected is None else case.expected, verdicts)
         scores = field_scores(reading.outcomes)
+        failed = [f"{n}: {s.error}" for n, s in scores.items() if s.error]
+        if failed:
+            return {**scores, "": Score(None, error="; ".join(failed))}
+        if any(score.reason == PENDING for score in scores.values()):
+            return {"": Score(None, reason=PENDING), **scores}
         weights = _weights(reading.outcomes)
         values = [(s, weights[name]) for name, s in scores.items() if s.value is not None]
         total = sum(weight for _, weight in values)
@@ -144,8 +181,10 @@ class Records:
         keys = {name: None for record in records if isinstance(record, dict) for name in record}
         return self._plan.fields(keys)
 
-    def read(self, answer: Answer, expected: Any) -> FieldReading:
-        """What came of each field of each record.
+    def read(
+        self, answer: Answer, expected: Any, verdicts: Mapping[str, Score] = NO_VERDICTS
+    ) -> FieldReading:
+        """What came of each field of each record; no judge is asked about one.
 
         Raises:
             TypeError: the expected answer is not a list of records.
@@ -194,6 +233,18 @@ class Records:
         if total:
             scores["fields"] = Score(sum(value * weight for value, weight in values) / total)
         return scores | {f"fields.{name}": score for name, score in each.items()}
+
+
+def _judged(item: FieldOutcome, verdict: Score) -> FieldOutcome:
+    """The outcome of a field with what its judge says."""
+    if item.given is None:
+        return item
+    outcome: Outcome | None = item.outcome if item.outcome in ("too much", "missing") else "wrong"
+    if verdict.value is None:
+        outcome = None
+    elif verdict.value >= 1:
+        outcome = "right"
+    return dataclasses.replace(item, outcome=outcome, score=verdict)
 
 
 def records_in(value: Any, path: str | None) -> list[Any] | None:

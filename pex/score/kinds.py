@@ -26,10 +26,12 @@ from pex.score import (
     text,
     value_rules,
 )
-from pex.score.base import Rule
+from pex.score.base import Rule, check_expected
+from pex.score.field_judge import field_judges
 from pex.score.function import callable_rule
 from pex.score.judge.goal import goal_rubric
 from pex.score.judge.judge import Judge
+from pex.score.judge_rule import is_judge
 from pex.score.tool_path import COLUMN, ToolCallOptions, ToolCalls
 from pex.score.tool_path_steps import ForbiddenTools, Steps
 from pex.score.turns import Turns
@@ -177,7 +179,8 @@ class _OfFields(OfTurns):
 
     def plan(self) -> field_plan.FieldPlan:
         """The fields that are compared, and how."""
-        return field_plan.make_plan(self.fields, self.required, self.forbidden)
+        judges = self.kind == "fields"
+        return field_plan.make_plan(self.fields, self.required, self.forbidden, judges)
 
     def written(self) -> dict[str, Any]:
         """The options as a file has them."""
@@ -193,16 +196,30 @@ class FieldsKind(_OfFields):
 
     def rule(self, cases: Sequence[Case], base: Path) -> field_scorers.Fields:
         """The rule that these options describe."""
-        field_plan.check_plan(self.plan(), cases)
-        return self.scorer()
+        plan = self.plan()
+        made = field_scorers.Fields(plan, self.written())
+        made.judges = field_judges(made, plan, self.name or self.kind, base)
+        if made.judges and self.turns != "last":
+            raise PexError(
+                f"turns: {self.turns}: a judge of a field sees the last answer only",
+                hint="leave out turns, or use a judge as a scorer of its own",
+            )
+        if made.judges and plan.needs_expected:
+            check_expected(cases, self.name or self.kind)
+        field_plan.check_plan(plan, cases)
+        return made
 
     def scorer(self) -> field_scorers.Fields:
         """The same, not compared with any cases."""
         return field_scorers.Fields(self.plan(), self.written())
 
     def needs_expected(self) -> bool:
-        """False if fields are required or forbidden: these are checked in every case."""
-        return not (self.required or self.forbidden)
+        """False if something is checked in every case: required or forbidden fields, a judge.
+
+        Whether the rubric of a judge shows the expected value is known once it is read.
+        """
+        judged = isinstance(self.fields, dict) and any(map(is_judge, self.fields.values()))
+        return not (self.required or self.forbidden or judged)
 
 
 class RecordsKind(_OfFields):

@@ -18,6 +18,7 @@ from pex.score.field_plan import as_object, wanted
 from pex.score.field_rules import FieldRule, field_rule
 from pex.score.field_scorers import records_in
 from pex.score.field_values import shown
+from pex.score.judge_rule import JUDGE
 
 _LISTS: tuple[Any, ...] = (list, tuple, collections.abc.Sequence, collections.abc.Iterable)
 _SETS: tuple[Any, ...] = (set, frozenset, collections.abc.Set)
@@ -260,4 +261,6 @@ def _fitting(
     said = told(chosen)
     if unread:
         said += f" ({', '.join(unread)}: as text, because a case expects something else)"
-    return {path: rule.written() for path, rule in chosen.items()}, said
+    # A rule `judge` stays as it is: its prompt may have no file.
+    kept = {p: rule if rule.rule == JUDGE else rule.written() for p, rule in chosen.items()}
+    return kept, said

@@ -12,6 +12,7 @@ from pex.core.canonical_json import digest
 from pex.core.errors import PexError, nearest
 from pex.score.base import Scorer
 from pex.score.build import dump
+from pex.score.field_judge import judges_of
 from pex.score.judge.judge import Judge
 from pex.score.kinds import KINDS, FunctionKind, Kind
 
@@ -47,6 +48,8 @@ def checks_of(
             known = options is not None and not isinstance(options, FunctionKind)
             compares = known and options is not None and options.needs_expected()
             numbers = options is not None and options.gives_numbers()
+            if judges := judges_of(scorer):
+                compares = judges[0].fields.needs_expected
         ids = tuple(dict.fromkeys(ids))
         found.append(
             CheckInfo(
@@ -125,4 +128,6 @@ def _definition(item: Any, scorer: Scorer | Judge, base: Path) -> str:
     if isinstance(schema := options.get("schema"), str):
         with contextlib.suppress(OSError):  # removed since it was read: its name has to do
             options["schema"] = (base / schema).read_text("utf-8")
+    if judges := judges_of(scorer):
+        options["judges"] = [judge.digest for judge in judges]
     return digest(options, DIGITS)

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
 from pex.core.errors import PexError
+from pex.core.prompt import Prompt
 from pex.core.score import Score
 from pex.core.text import value_text
+from pex.core.variant import ClientModel
 from pex.project.spec import Strict
 from pex.score import pair_scores
 from pex.score.dates import Moment, read_date, same_moment
@@ -294,8 +297,19 @@ def written(value: Any) -> Any:
         return value.written()
     if isinstance(value, Mapping):
         return {key: written(item) for key, item in value.items()}
+    if isinstance(value, Prompt | Path):
+        return rubric_path(value)
+    if isinstance(value, ClientModel):
+        return value.ref
     whole = isinstance(value, float) and value.is_integer()
     return int(value) if whole else value
+
+
+def rubric_path(prompt: str | Path | Prompt) -> str:
+    """Where the file of a rubric is; of one without a file, where it would be saved."""
+    if isinstance(prompt, Prompt):
+        prompt = prompt.path or f"judges/{prompt.name}.prompty"
+    return str(prompt)
 
 
 def _is(right: bool, given: Any, wanted: Any) -> Score:

@@ -15,6 +15,7 @@ from pex.core.documents import part_text
 from pex.core.events import RowKey
 from pex.core.remarks import of_answer
 from pex.core.safe_text import clean
+from pex.core.score import Score
 from pex.core.text import value_text
 from pex.core.values import missing, to_json_value
 from pex.report.documents import Show
@@ -152,7 +153,12 @@ def _fields(sheet: Sheet, cell: Cell | None, expected: str) -> list[dict[str, An
         return shown
     for name, scorer in sheet.field_scorers.items():
         ended, remarks = (cell.facts.get(key) for key in ("finish_reason", "remarks"))
-        reading = read_again(scorer, cell.text, expected, ended, remarks)
+        verdicts = {
+            mark.name.removeprefix(f"{name}."): Score(mark.value, mark.reason)
+            for mark in cell.marks
+            if mark.name.startswith(f"{name}.")
+        }
+        reading = read_again(scorer, cell.text, expected, ended, remarks, verdicts)
         if reading is None:
             continue
         found = [] if reading.unread is not None else differences(reading)

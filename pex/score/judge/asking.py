@@ -7,7 +7,7 @@ import contextlib
 import dataclasses
 import functools
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -61,9 +61,14 @@ class JudgePanel:
     channels: Mapping[str, Channel] = dataclasses.field(default_factory=dict)
     api_of: Callable[[str], str] = Settings().api_of
 
-    def verdicts(self, answers: Mapping[RowKey, Answer], cases: Sequence[Case]) -> Verdicts:
-        """The questions about these answers."""
-        asked = (self.longest, self.folder, self.api_of)
+    def verdicts(
+        self,
+        answers: Mapping[RowKey, Answer],
+        cases: Sequence[Case],
+        to_come: Collection[RowKey] = (),
+    ) -> Verdicts:
+        """The questions about these answers; those `to_come` only stand for ones."""
+        asked = (self.longest, self.folder, self.api_of, to_come)
         return Verdicts(self.judges, self.rivals, answers, cases, *asked)
 
     @property

@@ -16,10 +16,10 @@ from pex.core.names import check_name
 from pex.core.paths import path_text
 from pex.core.prompt import Prompt
 from pex.core.safe_text import clean
-from pex.core.score import WORDS
+from pex.core.score import WORDS, Score
 from pex.core.text import value_text
 from pex.core.variant import ClientModel, Variant
-from pex.score.base import check_expected, is_cut_off
+from pex.score.base import NOT_EXPECTED, check_expected, is_cut_off
 from pex.score.judge.calibration import Calibration
 from pex.score.judge.read_verdict import VerdictReader
 from pex.score.own_column import expecting, with_column
@@ -153,7 +153,10 @@ class Judge:
         if isinstance(values, list):
             return any(isinstance(value, int | float) and value not in (0, 1) for value in values)
         bounds = (verdict.get("minimum"), verdict.get("maximum"))
-        return "number" in str(verdict.get("type")) or any(b not in (None, 0, 1) for b in bounds)
+        kinds = str(verdict.get("type"))
+        if "number" in kinds or ("integer" in kinds and bounds == (None, None)):
+            return True
+        return any(b not in (None, 0, 1) for b in bounds)
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -200,6 +203,10 @@ class Judge:
         """Whether it can judge answers to a case: no if it shows a missing expected answer."""
         needed = self.column is not None or self._shows_expected
         return not needed or expecting(case, self.column).expected is not None
+
+    def settled(self, case: Case, answer: Answer) -> Score | None:
+        """The score of an answer that it need not be asked about, else None."""
+        return None if self.applies(case) else Score(None, reason=NOT_EXPECTED)
 
     def question(self, case: Case, *answers: Answer) -> Case:
         """The values of its prompt's variables: from the case, and the answer or two to compare."""

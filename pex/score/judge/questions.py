@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from pex.core.remarks import of_judge
 from pex.core.score import Score
 from pex.run.request import requests
 from pex.score.base import NOT_EXPECTED, OWN_EXAMPLE, is_example, named_scores
+from pex.score.field_judge import FieldJudge
 from pex.score.judge.judge import Judge, Verdict
 from pex.score.judge.positions import Positions, positions
 
@@ -64,6 +65,7 @@ class Verdicts:
         longest: `max_tokens` if the judge's prompt does not set it.
         folder: the folder that paths of images start from.
         api_of: returns the API of a model.
+        to_come: the places whose answers only stand for ones that do not exist yet.
     """
 
     def __init__(
@@ -75,17 +77,20 @@ class Verdicts:
         longest: int,
         folder: Path,
         api_of: Callable[[str], str] = lambda ref: "chat",
+        to_come: Collection[RowKey] = (),
     ) -> None:
         self._judges = judges
         self._rivals = rivals
         self._answers = answers
         self._how = (longest, folder, api_of)
+        self._to_come = to_come
+        self._of_fields: dict[tuple[str, RowKey], Scores] = {}
         self._heard: dict[tuple[str, RowKey], dict[bool, Verdict]] = {}
         self._tallies = {judge.name: _Tally() for judge in judges}
         self.settled: dict[RowKey, Scores] = {}
         """Scores that need no call."""
         self._questions: dict[RowKey, Question] = {}
-        case_of = {case.id: case for case in cases}
+        self._case_of = case_of = {case.id: case for case in cases}
         for place, answer in answers.items():
             if answer.error is not None:
                 continue
@@ -114,7 +119,7 @@ class Verdicts:
             return None
         score = self._compared(question, heard, tally) if judge.pairwise else _plain(verdict)
         tally.scored += score.error is None
-        return question.place, named_scores(judge.name, score)
+        return question.place, self._scores(judge, question.place, score)
 
     def unheard(self, why: str) -> Iterator[tuple[RowKey, Scores]]:
         """The scores, all errors, of the answers whose verdicts will stay incomplete."""
@@ -125,7 +130,8 @@ class Verdicts:
                 continue
             if len(self._heard.get((name, place), {})) < 1 + question.judge.pairwise:
                 told.add((name, place))
-                yield place, named_scores(name, Score(None, error=f"not judged: {why}"))
+                score = Score(None, error=f"not judged: {why}")
+                yield place, self._scores(question.judge, place, score)
 
     @property
     def broken(self) -> bool:
@@ -156,8 +162,11 @@ class Verdicts:
         if is_example(answer):
             self._settle(place, judge, OWN_EXAMPLE)
             return
-        if not judge.applies(case):
-            self._settle(place, judge, Score(None, reason=NOT_EXPECTED))
+        settled = None if judge.applies(case) else Score(None, reason=NOT_EXPECTED)
+        if place not in self._to_come:
+            settled = judge.settled(case, answer)
+        if settled is not None:
+            self._settle(place, judge, settled)
             return
         if not judge.pairwise:
             self._ask(judge, place, None, case, [(False, (answer,))])
@@ -207,7 +216,16 @@ class Verdicts:
             self._questions[question.request.place] = question
 
     def _settle(self, place: RowKey, judge: Judge, score: Score) -> None:
-        self.settled.setdefault(place, {}).update(named_scores(judge.name, score))
+        self.settled.setdefault(place, {}).update(self._scores(judge, place, score))
+
+    def _scores(self, judge: Judge, place: RowKey, score: Score) -> Scores:
+        """A judge's score; with the last one of the fields of a scorer, the scorer's own too."""
+        scores = named_scores(judge.name, score)
+        if isinstance(judge, FieldJudge) and place not in self._to_come:
+            said = self._of_fields.setdefault((judge.scorer, place), {})
+            said[judge.path.name] = scores[judge.name]
+            scores |= judge.whole(self._case_of[place[1]], self._answers[place], said)
+        return scores
 
     def _count(self, tally: _Tally, question: Question, answer: Answer, verdict: Verdict) -> None:
         if question.request.key in tally.keys:
