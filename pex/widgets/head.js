@@ -8,8 +8,8 @@ function scoreLine(score, onSort) {
   const node = button("", onSort);
   node.className = "pex-grid-score";
   node.title = score.note;
-  const name = element("span", "pex-one-line", score.part ? shortName(score.name) : score.name);
-  if (score.part) name.classList.add("pex-grid-part");
+  const name = element("span", "pex-one-line", score.label ?? (score.part ? shortName(score.name) : score.name));
+  if (score.part || score.label) name.classList.add("pex-grid-part");
   node.append(name);
   const meter = element("span", score.meter ? "pex-meter" : "");
   if (score.meter) ["share", "low", "high"].forEach((part, i) => meter.style.setProperty(`--pex-${part}`, score.meter[i]));
@@ -73,7 +73,7 @@ export function notes(grid, column) {
   if (!head) return box;
   for (const score of head.scores) {
     if (score.part && !grid.unfolded) continue;
-    box.append(scoreLine(score, () => grid.sort(column, score.name)));
+    box.append(scoreLine(score, () => grid.sort(column, score.of ?? score.name)));
   }
   const facts = element("div", "pex-meta pex-chips");
   facts.append(element("span", "", [head.facts, head.notes].filter(Boolean).join(" · ") || " "));

@@ -14,6 +14,7 @@ from pex.report.tables import (
     format_usd,
     summary_scores,
 )
+from pex.score.pass_k import pass_k_scores
 from pex.stats import intervals
 from pex.widgets.sheet import Sheet
 
@@ -21,16 +22,17 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Head = dict[str, Any]
-"""`scores`, each with name, text, note, part (of another score) and meter (share, low, high; None
-if it has no bar), `facts` (time and cost), `notes`, and the counts `errors` and `cut_off`."""
+"""`scores`, each with name, text, note, part (of another score), meter (share, low, high; None if
+it has no bar) and, for pass^k, its label and the score that it is `of`; `facts` (time and cost),
+`notes`, and the counts `errors` and `cut_off`."""
 
 
 def finished_heads(sheet: Sheet, summary: pd.DataFrame) -> list[Head]:
     """The heads of a run that has ended, in the order of the columns."""
     records = {str(record["variant"]): record for record in summary.to_dict("records")}
-    names = summary_scores(summary)
+    names, passes = summary_scores(summary), pass_k_scores(summary)
     return [
-        _finished(sheet, records[name], names) if name in records else empty_head()
+        _finished(sheet, records[name], names, passes) if name in records else empty_head()
         for name in sheet.variants
     ]
 
@@ -59,13 +61,17 @@ def empty_head() -> Head:
     return {"scores": [], "facts": "", "errors": 0, "cut_off": 0, "notes": ""}
 
 
-def _finished(sheet: Sheet, record: Mapping[Any, Any], names: Sequence[str]) -> Head:
+def _finished(
+    sheet: Sheet, record: Mapping[Any, Any], names: Sequence[str], passes: Mapping[str, int]
+) -> Head:
     scores = []
     for name in names:
         mean, low, high = (record[f"score.{name}{end}"] for end in ("", ".lo", ".hi"))
         note = f"of {record[f'score.{name}.n']:,}"
         percent = name in sheet.percentages
         scores.append(_score(name, mean, low, high, percent, sheet.has_bar(name), note))
+        if name in passes:
+            scores.append(_pass_k(name, passes[name], record))
     _mark_parts(scores)
     took = [format_seconds(record["latency_s"]), format_usd(record["cost_usd"])]
     words = [f"{record[name]} {name}" for name in ("empty", "filtered") if record.get(name)]
@@ -88,6 +94,15 @@ def _score(
         ends = [0.0 if math.isnan(end) else min(1.0, max(0.0, end)) for end in (low, high)]
         meter = [round(value, 4) for value in (mean, *ends)]
     return {"name": clean(name), "text": text, "note": clean(f"{said} ({note})"), "meter": meter}
+
+
+def _pass_k(name: str, k: int, record: Mapping[Any, Any]) -> dict[str, Any]:
+    """The line of pass^k, below that of its score."""
+    ends = ("", ".lo", ".hi", ".cases")
+    value, low, high, cases = (record[f"score.{name}.pass_k{end}"] for end in ends)
+    note = f"the chance that all {k} repeats of a case pass; of {int(cases):,} cases"
+    line = _score(f"{name} pass^{k}", value, low, high, True, True, note)
+    return {**line, "label": f"pass^{k}", "of": clean(name)}
 
 
 def _mark_parts(scores: Sequence[dict[str, Any]]) -> None:

@@ -63,3 +63,20 @@ def test_a_part_is_told_from_the_score_that_it_is_a_part_of() -> None:
     sums = {"fields": [0.5], "fields.name": [1.0], "other.name": [0.0]}
     parts = {score["name"]: score["part"] for score in running_head(sums)["scores"]}
     assert parts == {"fields": False, "fields.name": True, "other.name": False}
+
+
+def test_pass_k_stands_below_its_score_where_repeats_differ() -> None:
+    frame = frame_of({"a": ["good", "good", "bad"], "b": ["good", "good", "bad"]}, repeats=2)
+    once = (frame["variant"] == "a") & (frame["case_id"] == "c0") & (frame["repeat"] == 2)
+    frame.loc[once, "score.ok"] = 0.0
+    first, second = finished_heads(filled(frame), summarise(frame))
+    ok, every = first["scores"]
+    assert (ok["name"], ok["text"]) == ("ok", "50 %")
+    assert (every["label"], every["of"], every["text"], every["part"]) == (
+        "pass^2", "ok", "33 %", False
+    )  # fmt: skip
+    assert every["note"].startswith("ok pass^2 33 %, 95 % interval [")
+    assert every["note"].endswith("(the chance that all 2 repeats of a case pass; of 3 cases)")
+    assert second["scores"][1]["text"] == "67 %"
+    agreeing = frame_of({"a": ["good", "bad"]}, repeats=2)
+    assert len(finished_heads(filled(agreeing), summarise(agreeing))[0]["scores"]) == 1
