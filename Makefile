@@ -86,11 +86,11 @@ clean:
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.demo: pyproject.toml
-	@PYTHON="$(PYTHON)" sh .ci/setup "local"
+	@PYTHON="$(PYTHON)" sh .ci/setup "lab,local"
 	@touch $(VENV)/.demo
 
 $(VENV)/.dev: pyproject.toml
-	@PYTHON="$(PYTHON)" sh .ci/setup "local,dev"
+	@PYTHON="$(PYTHON)" sh .ci/setup "lab,local,dev"
 	@touch $(VENV)/.demo $(VENV)/.dev
 
 programs:

@@ -170,9 +170,27 @@ __all__ = [
 ]
 
 
+_BASE = {
+    "BudgetError",
+    "Interrupted",
+    "Model",
+    "PexError",
+    "Prompt",
+    "ProviderError",
+    "Score",
+    "Variant",
+    "grid",
+    "guard",
+    "library",
+}
+"""What a service needs; the other names need the extra `lab`."""
+
+
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'pex' has no attribute {name!r}")
+    if name not in _BASE:
+        importlib.import_module("pex.core.extras").require("lab", f"pex.{name}")
     importlib.import_module("pex.core.telemetry").disable_telemetry()
     home = importlib.import_module(_HOMES[name])
     value = home if _HOMES[name] == f"pex.{name}" else getattr(home, name)
@@ -182,6 +200,7 @@ def __getattr__(name: str) -> Any:
 
 def load_ipython_extension(shell: Any) -> None:
     """`%load_ext pex`: the magics `%%prompt` and `%pex`."""
+    importlib.import_module("pex.core.extras").require("lab", "%load_ext pex")
     importlib.import_module("pex.core.telemetry").disable_telemetry()
     importlib.import_module("pex.magics").load(shell)
 

@@ -13,6 +13,7 @@ from ruamel.yaml import YAML
 from tests.helpers import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+EXTRAS = PROJECT["optional-dependencies"]
 
 
 def split(requirement: str) -> tuple[str, str]:
@@ -27,19 +28,20 @@ def test_conda_and_pip_agree() -> None:
     named = dict(split(item) for item in [*conda, *pip])
     assert named.pop("python") == PROJECT["requires-python"]
     named.pop("pip")
-    wanted = [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["local"]]
+    wanted = [*PROJECT["dependencies"], *EXTRAS["lab"], *EXTRAS["local"]]
     assert named == dict(split(item) for item in wanted)
 
 
 def test_extras() -> None:
-    assert set(PROJECT["optional-dependencies"]) == {
+    assert set(EXTRAS) == {
+        "lab",
         "local",
         "dask",
         "improve",
         "postgres",
         "keyring",
         "mcp",
-        "personal",
+        "pii",
         "change-points",
         "documents",
         "docs",

@@ -24,6 +24,7 @@ from pex.batch.kernels.zygotes import OF_A_JOB, QUIET, ZYGOTES
 from pex.batch.plan import Plan
 from pex.batch.task import Outcome, Running, Task, execute
 from pex.core.errors import PexError
+from pex.core.extras import install_line
 from pex.core.project import find_project
 from pex.core.version import __version__
 from pex.guard.redact import redact
@@ -266,7 +267,7 @@ def _raise_unfit(worker: str, found: Any, version: str = __version__) -> None:
     if isinstance(found, ModuleNotFoundError):
         raise PexError(
             f"the worker {worker} has no pex {version}: {found}",
-            hint=f"pip install pexlab=={version} there",
+            hint=f'pip install "pexlab[lab]=={version}" there',
         )
     if isinstance(found, BaseException):
         raise PexError(f"the worker {worker} does not answer: {redact(str(found))}")
@@ -287,7 +288,7 @@ def _connect(address: str) -> Client:
         import distributed
     except ImportError:
         raise PexError(
-            f"scheduler {address}: Dask is not installed", hint='pip install "pexlab[dask]"'
+            f"scheduler {address}: Dask is not installed", hint=install_line("dask")
         ) from None
     try:
         asyncio.run(_identify(address))

@@ -10,6 +10,7 @@ from typer.core import TyperCommand, TyperGroup
 from typer.main import get_group
 
 from pex.cli import console
+from pex.core.extras import require
 from pex.core.version import __version__
 
 COMMANDS = {
@@ -62,6 +63,8 @@ _MODULES = {"lab": "servers", "ui": "servers", "import": "importing"}
 """The module, if it is not named like the command."""
 _FUNCTIONS = {"import": "import_file"}
 """The function, if it cannot be named like the command."""
+_BASE = {"doctor", "guard", "init", "lint", "model", "models", "scan", "spend", "trust"}
+"""Commands that work without the extra `lab`."""
 _PLAIN: dict[str, Any] = {
     "add_completion": False,
     "rich_markup_mode": None,
@@ -80,6 +83,8 @@ class Commands(TyperGroup):
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
         """The requested command, instead of its placeholder in the list."""
         name, found, rest = super().resolve_command(ctx, args)
+        if name and name not in _BASE and "--help" not in rest:
+            require("lab", f"pexlab {name}")  # before a call is paid for
         return name, command(name) if name else found, rest
 
 

@@ -14,6 +14,7 @@ import typer
 from pex import local
 from pex.cli import console
 from pex.core.errors import PexError
+from pex.core.extras import PACKAGES, install_line, missing
 from pex.core.project import FILE, find_project
 from pex.core.version import __version__
 from pex.guard.redact import redact
@@ -31,8 +32,9 @@ from pex.run.providers import BUILT_IN, LOCAL
 from pex.run.retention import AnswerFilter, answers
 from pex.run.threads import run_in_thread
 
-_EXTRAS = {"xllamacpp": "local", "distributed": "dask", "keyring": "keyring"}
-_PACKAGES = ("mlflow", "jupyterlab", "papermill", "plotly", "pandas", *_EXTRAS)
+_DISTRIBUTIONS = {"presidio_analyzer": "presidio-analyzer"}
+_SHOWN = ("mlflow", "jupyterlab", "papermill", "plotly", "pandas")
+"""Packages of the extra `lab` whose versions people are asked for."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -70,13 +72,14 @@ def doctor(
 
 def _installed() -> list[Finding]:
     findings = [Finding("pexlab", "ok", f"{__version__}, Python {platform.python_version()}")]
-    for name in _PACKAGES:
-        try:
-            findings.append(Finding(name, "ok", importlib.metadata.version(name)))
-        except importlib.metadata.PackageNotFoundError:
-            extra = _EXTRAS.get(name)
-            how = f"not installed: pip install 'pexlab[{extra}]'" if extra else "not installed"
-            findings.append(Finding(name, "missing", how))
+    for extra, packages in PACKAGES.items():
+        for name in _SHOWN if extra == "lab" else packages[:1]:
+            try:
+                version = importlib.metadata.version(_DISTRIBUTIONS.get(name, name))
+                findings.append(Finding(name, "ok", version))
+            except importlib.metadata.PackageNotFoundError:
+                how = f"not installed: {install_line(extra)}"
+                findings.append(Finding(name, "missing", how))
     findings += _clash()
     return findings
 
@@ -107,7 +110,7 @@ def _project(project: Path, settings: Settings) -> list[Finding]:
     ]
     try:
         uri = store.tracking_uri(project, settings)
-        there = store.exists(uri)
+        there = store.exists(uri) and not missing("lab")
         if there:  # connecting would create it, and a diagnosis leaves nothing behind
             store.connect(uri)
         when = "" if there else " (created by the first run)"

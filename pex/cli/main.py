@@ -13,6 +13,7 @@ import warnings
 from typing import Any
 
 from pex.core.errors import Interrupted, PexError
+from pex.core.extras import explained
 from pex.core.safe_text import clean
 from pex.core.telemetry import disable_telemetry
 
@@ -35,6 +36,10 @@ def main() -> None:
     except PexError as error:
         sys.stderr.write(_clean(f"error: {error}\n"))
         sys.exit(error.exit_code)
+    except ModuleNotFoundError as error:
+        why = explained(error)
+        sys.stderr.write(f"error: {why}\n" if why else _clean(traceback.format_exc()))
+        sys.exit(why.exit_code if why else 1)
     except KeyboardInterrupt:
         sys.stderr.write("interrupted\n")
         sys.exit(Interrupted.exit_code)

@@ -63,7 +63,7 @@ jobs:
       - uses: actions/checkout@v4
       - uses: actions/setup-python@v5
         with: {python-version: "3.12"}
-      - run: pip install 'pexlab[local]' && pexlab model install
+      - run: pip install 'pexlab[lab,local]' && pexlab model install
       - run: pexlab run EXPERIMENT --limit 40
       - run: pexlab report latest --out report.html
         if: always()

@@ -21,6 +21,7 @@ import orjson
 from pex.core import kept_documents
 from pex.core.documents import chosen_pages
 from pex.core.errors import PexError
+from pex.core.extras import install_line
 from pex.core.text import replace_surrogates
 
 KIND = "application/pdf"
@@ -32,7 +33,6 @@ LONGEST_PX = 1568
 """The longer side of a page's image: what is larger is made smaller by providers (Anthropic: 1568,
 OpenAI: 2048 and then 768 for the shorter side)."""
 DPI = 150
-INSTALL = "pip install 'pexlab[documents]'"
 
 _PASSWORD = 4
 _lock = threading.Lock()
@@ -72,7 +72,9 @@ def check_installed() -> Any:
     try:
         import pypdfium2
     except ImportError:
-        raise PexError("reading a PDF needs the package pypdfium2", hint=INSTALL) from None
+        raise PexError(
+            "reading a PDF needs the package pypdfium2", hint=install_line("documents")
+        ) from None
     return pypdfium2
 
 

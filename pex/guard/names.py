@@ -110,7 +110,7 @@ def presidio_names(language: str = "en", analyzer: Any = None) -> NameFinder:
         except ImportError:
             raise ImportError(
                 "finding names needs the package presidio-analyzer, which is not installed: "
-                "pip install 'pexlab[personal]', then python -m spacy download en_core_web_lg"
+                'pip install "pexlab[pii]", then python -m spacy download en_core_web_lg'
             ) from None
         except (OSError, SystemExit) as error:  # spaCy's way to say that the model is missing
             raise ImportError(

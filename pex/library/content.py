@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from pex.core import jsontext
 from pex.core.canonical_json import canonical_json
 from pex.core.errors import PexError
+from pex.core.extras import missing
 from pex.core.includes import among
 from pex.core.prompt import Prompt
 
@@ -222,6 +223,8 @@ def _template(prompt: Prompt) -> tuple[str, str]:
     first = prompt.messages[0]
     if len(prompt.messages) == 1 and first["role"] == "user" and isinstance(first["content"], str):
         return "text", first["content"]
+    if missing("lab"):  # nothing is saved to the registry then
+        return "chat", json.dumps(prompt.messages, ensure_ascii=False)
     from mlflow.types.chat import ChatMessage
     from pydantic import ValidationError
 
@@ -251,9 +254,6 @@ def _is_template(prompt: Prompt, found: PromptVersion | VersionAnswer) -> bool:
 
 def _model_config(prompt: Prompt) -> dict[str, Any]:
     """Model and parameters by MLflow's names; those it would refuse are only in the kept text."""
-    from mlflow.entities.model_registry import PromptModelConfig
-    from pydantic import ValidationError
-
     provider, _, model = (prompt.model or "").partition("/")
     config: dict[str, Any] = {"provider": provider, "model_name": model} if model else {}
     if provider and not model:
@@ -262,6 +262,11 @@ def _model_config(prompt: Prompt) -> dict[str, Any]:
     if "stop" in config:
         stop = config.pop("stop")
         config["stop_sequences"] = [stop] if isinstance(stop, str) else stop
+    if missing("lab"):  # nothing is saved to the registry then
+        return config
+    from mlflow.entities.model_registry import PromptModelConfig
+    from pydantic import ValidationError
+
     try:
         PromptModelConfig.from_dict(config)
     except ValidationError as error:

@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 
 from pex.core import private
 from pex.core.errors import JournalError, PexError
+from pex.core.extras import install_line
 from pex.guard.redact import redact, register
 from pex.project.settings import Settings
 from pex.run.schema import MIGRATIONS, VERSION
@@ -320,7 +321,7 @@ class PostgresDatabase(Database):
             raise JournalError(
                 f"the journal is on PostgreSQL ({self._variable} is set), and its driver is "
                 "not installed",
-                hint="pip install 'pexlab[postgres]'",
+                hint=install_line("postgres"),
             ) from None
         with self.errors():
             raw = pg8000.dbapi.connect(**self._arguments, timeout=BUSY_S)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pex.core.errors import PexError
+from pex.core.extras import require
 from pex.guard.redact import redact
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 START_S = 30.0
 """How long a server may take until it lists its tools."""
 END_S = 5.0
-_INSTALL = 'pip install "pexlab[mcp]"'
 
 
 class ServerDiedError(Exception):
@@ -63,10 +63,7 @@ class McpServer:
         Raises:
             PexError: the extra is not installed, or it does not start.
         """
-        try:
-            import mcp  # noqa: F401 - asked for before a thread needs it
-        except ImportError:
-            raise PexError("MCP servers need the extra 'mcp'", hint=_INSTALL) from None
+        require("mcp", "an MCP server")  # before a thread needs it
         self._thread.start()
         try:
             self._ready.result(START_S)

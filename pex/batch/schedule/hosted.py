@@ -75,7 +75,7 @@ jobs:
           path: {yaml_text(kept)}
           key: {yaml_text(f"pexlab-{schedule.label}-${{{{ github.run_id }}}}")}
           restore-keys: {yaml_text(f"pexlab-{schedule.label}-")}
-      - run: pip install 'pexlab[local]=={__version__}' && pexlab model install
+      - run: pip install 'pexlab[lab,local]=={__version__}' && pexlab model install
       - run: {yaml_text(words)}
       - uses: actions/upload-artifact@v4
         if: always()

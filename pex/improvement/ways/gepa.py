@@ -10,7 +10,6 @@ Learning, arXiv 2507.19457 (2025); the package gepa, MIT.
 
 from __future__ import annotations
 
-import importlib.util
 import math
 import random
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from pex.core import template
 from pex.core.cases import Case
 from pex.core.errors import PexError
+from pex.core.extras import require
 from pex.core.prompt import Prompt
 from pex.improvement.check_proposal import check_proposal
 from pex.improvement.proposal import BudgetSpent, Measured, Proposal, Workbench
@@ -77,10 +77,7 @@ class Gepa:
         proposals: int = 3,
         reply_tokens: int | None = None,
     ) -> None:
-        if importlib.util.find_spec("gepa") is None:
-            raise PexError(
-                "the way 'gepa' needs the package gepa", hint="pip install 'pexlab[improve]'"
-            )
+        require("improve", "the way 'gepa'")
         self._max_metric_calls = max_metric_calls
         self._minibatch = minibatch
         self._proposals = proposals
