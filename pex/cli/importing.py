@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pex.cli import console
 from pex.core.errors import PexError
+
+if TYPE_CHECKING:
+    from pex.core.case import Case
 
 
 def import_file(
@@ -34,7 +38,7 @@ def import_file(
         Path | None,
         typer.Option(
             metavar="DIR",
-            help="The new experiment's folder; default experiments/NAME. With --trace: the "
+            help="The new experiment's folder; default experiments/NAME. For traces: the "
             "experiment.yaml that gets the cases.",
         ),
     ] = None,
@@ -61,6 +65,10 @@ def import_file(
     tool_replies. Run it with tools of the kind "recorded": no tool runs, every variant sees the
     same replies.
 
+    pexlab import traces.jsonl --to experiments/desk/experiment.yaml
+
+    does the same for the traces in a file of OpenTelemetry (OTLP as JSON).
+
     No model is called, nothing in the files is executed, no key is copied and nothing that exists
     is overwritten.
     """
@@ -70,7 +78,11 @@ def import_file(
     if file is None:
         raise PexError("pexlab import: which file?", hint="or --trace ID --to EXPERIMENT.yaml")
     from pex.importers.projects import is_project
+    from pex.monitoring.otlp_file import is_otlp
 
+    if tool is None and is_otlp(file):
+        _import_otlp(file, to, as_json)
+        return
     if is_project(file, tool):
         _import_project(file, tool, name, to, as_json)
         return
@@ -133,7 +145,6 @@ def _import_results(
 
 def _import_traces(file: Path | None, traces: list[str], to: Path | None, as_json: bool) -> None:
     from pex.monitoring.import_paths import import_paths
-    from pex.score.tool_path import COLUMN, read_expected
 
     if file is not None or not traces or to is None:
         raise PexError(
@@ -144,6 +155,36 @@ def _import_traces(file: Path | None, traces: list[str], to: Path | None, as_jso
     if as_json:
         console.document({"cases": [{"id": case.id, **case.inputs} for case in cases]})
         return
+    _say_cases(cases, to)
+
+
+def _import_otlp(file: Path, to: Path | None, as_json: bool) -> None:
+    from pex.monitoring.import_paths import import_otlp
+
+    if to is None:
+        raise PexError(
+            f"{file}: these are traces, which become cases of an experiment",
+            hint=f"pexlab import {file} --to experiments/NAME/experiment.yaml",
+        )
+    found = import_otlp(file, to)
+    if as_json:
+        cases = [{"id": case.id, **case.inputs} for case in found.cases]
+        console.document(
+            {"cases": cases, "without_calls": found.without_calls, "tools": found.tools}
+        )
+        return
+    _say_cases(found.cases, to)
+    if found.without_calls:
+        many = len(found.without_calls)
+        console.err(f"{many:,} {'trace calls' if many == 1 else 'traces call'} no tool: left out")
+    if found.tools:
+        names = ", ".join(tool["function"]["name"] for tool in found.tools)
+        console.err(f"tools that the models were offered: {names}; --json has their definitions")
+
+
+def _say_cases(cases: Sequence[Case], to: Path) -> None:
+    from pex.score.tool_path import COLUMN, read_expected
+
     for case in cases:
         calls = read_expected(case.inputs[COLUMN], f"case '{case.id}'")
         console.out(f"{case.id}: {', '.join(map(str, calls))}")
