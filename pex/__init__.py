@@ -19,6 +19,7 @@ Each room (a package in this folder) is a subject, and imports only rooms furthe
     improvement     better prompts, confirmed on cases that no proposal has seen
     evidence        what runs say of a prompt's version before it is shipped
     redteam         pex.redteam: attacks on an experiment's prompts, and their harmless twins
+    exporters       experiments and runs in the formats of other tools
     importers       projects of other tools as experiments, their results as recorded runs
     experiment      pex.Experiment: prepared, run, gated, extended, saved
     results         pex.Results: loaded, compared, rescored, corrected, recorded

@@ -40,7 +40,7 @@ COMMANDS = {
     "finetune": "Fine-tuning jobs: check the data, start a job with a budget, follow it, cancel "
     "it.",
     "library": "The library of prompts: versions and aliases in MLflow's prompt registry.",
-    "export": "Write training data of an experiment or a run: OpenAI, TRL, Alpaca, ShareGPT.",
+    "export": "Write training data of an experiment or a run, or the run itself for other tools.",
     "status": "Show where each prompt stands, from its requirements to new cases, and what is "
     "stuck.",
     "form": "Forms for people without code: what must hold, what is right, how good answers are.",

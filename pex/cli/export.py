@@ -1,8 +1,9 @@
-"""`pexlab export`: training data of an experiment or a run."""
+"""`pexlab export`: training data, and files for other tools, of an experiment or a run."""
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -19,7 +20,8 @@ def export(
         typer.Argument(
             metavar="FORMAT",
             help="openai-chat, openai-dpo, trl-messages, trl-prompt-completion, trl-preference, "
-            "trl-preference-implicit, trl-unpaired, alpaca, sharegpt; or lora-kit.",
+            "trl-preference-implicit, trl-unpaired, alpaca, sharegpt; or lora-kit. "
+            "For other tools: promptfoo, inspect, every-eval-ever, csv.",
         ),
     ],
     what: Annotated[
@@ -78,14 +80,29 @@ def export(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
 ) -> None:
-    """Write training data of an experiment or a run: OpenAI, TRL, Alpaca, ShareGPT.
+    """Write training data of an experiment or a run, or the run itself for other tools.
 
     A case that tests is never exported: those of a test or confirm split, also reworded, and
     without splits every case of an experiment with a gate. Secrets stop the export. The folder
     gets train.jsonl, validation.jsonl, a card (README.md), export.json with the figures and
     rows.jsonl, which says where each row comes from. With lora-kit it also gets a script that
     trains an open model elsewhere.
+
+    pexlab export inspect latest --out outputs/inspect
+
+    writes a run as logs of Inspect, as objects of Every Eval Ever or as CSV; promptfoo writes an
+    experiment as its configuration. EXPORT.md says what was changed or left out. Of the options,
+    only --force, --dry-run and --json apply.
     """
+    from pex.exporters.export import FORMATS
+
+    if format_name in FORMATS:
+        given = {
+            "--from": sources, "--prompt": prompt, "--score": score, "--keep": keep,
+            "--licence": licence, "--price": price,
+        }  # fmt: skip
+        _for_tool(format_name, what, out, given, force, dry_run, as_json)
+        return
     from pex.training.export import export as write
 
     found = write(
@@ -130,6 +147,41 @@ def export(
         console.err("nothing has been written (--dry-run)")
     else:
         console.err(f"wrote {out}; {out / 'README.md'} describes it")
+
+
+def _for_tool(
+    format_name: str,
+    what: str | None,
+    out: Path,
+    given: Mapping[str, object],
+    force: bool,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    from pex.exporters.export import OF_RUNS, export_to, report_text
+
+    unfit = [name for name, value in given.items() if value]
+    if unfit:
+        raise PexError(f"{unfit[0]} is for training data; {format_name} has no such option")
+    what = what or ("latest" if format_name in OF_RUNS else _only_experiment())
+    exported = export_to(format_name, what, out, force=force, dry_run=dry_run)
+    if as_json:
+        console.document(
+            {
+                "folder": None if dry_run else str(out),
+                "dry_run": dry_run,
+                "format": format_name,
+                "files": list(exported.files),
+                "notes": list(map(dataclasses.asdict, exported.notes)),
+            }
+        )
+        return
+    console.out(report_text(exported))
+    console.err(exported.usage)
+    if dry_run:
+        console.err("nothing has been written (--dry-run)")
+    else:
+        console.err(f"wrote {out}; EXPORT.md there has this report")
 
 
 def _progress(done: int, total: int) -> None:

@@ -36,6 +36,9 @@ class FoundAnswer:
     inputs: Mapping[str, Any] | None = None
     """The columns of the case; None: one, `input`, with the text."""
     expected: Any = None
+    group: str | None = None
+    tags: Sequence[str] = ()
+    """More tags of the case than `category` and `form`."""
     repeat: int | None = None
     """Which of several answers to the input, from 1; None: in the order of the file."""
     details: Mapping[str, Any] = dataclasses.field(default_factory=dict)

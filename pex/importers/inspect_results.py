@@ -67,7 +67,8 @@ def _target(model: str) -> str:
 def _answer(
     sample: Mapping[str, Any], target: str, spec: Mapping[str, Any], counts: Counter[str]
 ) -> FoundAnswer:
-    error = _error(sample, counts)
+    own = bool((spec.get("metadata") or {}).get(MADE_BY_PEX))
+    error = _error(sample, counts, own)
     scores = dict(_scores(sample, counts))
     messages = [item for item in sample.get("messages") or () if isinstance(item, Mapping)]
     if error and scores:
@@ -76,6 +77,7 @@ def _answer(
         counts["limits"] += 1
     if _calls_of_model(messages) > 1 and any("model_graded" in scorer for scorer in scores):
         counts["graded usage"] += 1
+    more = _of_pex(sample, own)
     return FoundAnswer(
         key=str(sample.get("id")),
         text=input_text(sample.get("input")),
@@ -85,8 +87,10 @@ def _answer(
         scores={} if error else scores,
         latency_s=_latency(sample, messages),
         cost_usd=_usage(sample, messages, spec).get("total_cost"),
-        inputs=inputs_of(sample, bool((spec.get("metadata") or {}).get(MADE_BY_PEX))),
-        expected=expected_of(sample),
+        inputs=inputs_of(sample, own),
+        expected=more.get("expected", expected_of(sample)),
+        group=more.get("group"),
+        tags=tuple(map(str, more.get("tags") or ())),
         repeat=int(sample.get("epoch") or 1),
         details=_details(sample, messages, spec) if not error else {},
     )
@@ -106,6 +110,12 @@ def input_text(given: Any) -> str:
     return "\n\n".join(f"{role}: {text}" for role, text in said)
 
 
+def _of_pex(sample: Mapping[str, Any], own: bool) -> Mapping[str, Any]:
+    """What pex wrote of a case beside its columns: group, tags, an expected answer of any kind."""
+    found = (sample.get("metadata") or {}).get(MADE_BY_PEX) if own else None
+    return found if isinstance(found, Mapping) else {}
+
+
 def expected_of(sample: Mapping[str, Any]) -> Any:
     """A sample's target: a string, several as a list, None if it has none."""
     target = sample.get("target")
@@ -123,8 +133,8 @@ def inputs_of(sample: Mapping[str, Any], own: bool = False) -> dict[str, Any]:
     """
     metadata = sample.get("metadata") or {}
     columns = {str(key): value for key, value in metadata.items()}
-    if own and columns:
-        return columns
+    if own and columns.keys() - {MADE_BY_PEX}:
+        return {key: value for key, value in columns.items() if key != MADE_BY_PEX}
     first: dict[str, Any] = {"input": input_text(sample.get("input"))}
     if sample.get("choices"):
         first["choices"] = list(sample["choices"])
@@ -148,7 +158,7 @@ def _last(sample: Mapping[str, Any]) -> Mapping[str, Any]:
     return message if isinstance(message, Mapping) else {}
 
 
-def _error(sample: Mapping[str, Any], counts: Counter[str]) -> str | None:
+def _error(sample: Mapping[str, Any], counts: Counter[str], own: bool) -> str | None:
     error = sample.get("error")
     invalid = sample.get("invalidation")
     if not error and not invalid:
@@ -158,7 +168,7 @@ def _error(sample: Mapping[str, Any], counts: Counter[str]) -> str | None:
     if invalid:
         return f"Inspect: invalidated: {(invalid or {}).get('reason') or 'without a reason'}"
     said = error.get("message") if isinstance(error, Mapping) else error
-    return f"Inspect: {said or 'an error'}"
+    return str(said) if own and said else f"Inspect: {said or 'an error'}"
 
 
 def _scores(sample: Mapping[str, Any], counts: Counter[str]) -> Iterator[tuple[str, Score]]:

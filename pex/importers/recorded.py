@@ -126,8 +126,8 @@ def _results(found: Found, name: str, path: Path, record: bool) -> Results:
             if found.attacks:
                 inputs |= {KIND: ATTACK, CATEGORY: item.category or "attack", ID: item.key}
                 inputs |= {FORM: item.form, GOAL: "imported"}
-            tags = tuple(filter(None, (item.category, item.form)))
-            cases[item.key] = Case(item.key, inputs, expected=item.expected, tags=tags)
+            tags = tuple(filter(None, (item.category, item.form, *item.tags)))
+            cases[item.key] = Case(item.key, inputs, item.expected, item.group, tags)
         place = (item.target, item.key)
         repeats[place] = item.repeat or repeats[place] + 1
         request = Request(*place, repeats[place], _model(item.target), {}, "")

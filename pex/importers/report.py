@@ -47,7 +47,7 @@ def report_text(imported: Imported, file: Path) -> str:
     """
     lines = [f"{imported.tool}: {sentence(imported.notes)}"]
     for kind in KINDS[1:]:
-        grouped = _grouped(imported.notes, kind)
+        grouped = places_by_reason(imported.notes, kind)
         lines += [f"{kind}:"] if grouped else []
         for how, places in grouped.items():
             more = f" and {len(places) - _MOST_PLACES} more" if len(places) > _MOST_PLACES else ""
@@ -69,7 +69,7 @@ def report_markdown(imported: Imported, source: str) -> str:
         f"Read from `{_inline(source)}`: {sentence(imported.notes)}.",
     ]
     for kind in KINDS:
-        grouped = _grouped(imported.notes, kind)
+        grouped = places_by_reason(imported.notes, kind)
         if grouped:
             lines += ["", f"## {kind.capitalize()}", ""]
         for how, places in grouped.items():
@@ -79,7 +79,7 @@ def report_markdown(imported: Imported, source: str) -> str:
     return clean("\n".join(lines)) + "\n"
 
 
-def _grouped(notes: Sequence[Note], kind: What) -> dict[str, list[str]]:
+def places_by_reason(notes: Sequence[Note], kind: What) -> dict[str, list[str]]:
     """The places by what is said of them, each in the order of the first."""
     found: dict[str, list[str]] = {}
     for note in notes:
