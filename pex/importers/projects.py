@@ -9,9 +9,10 @@ from pathlib import Path
 from pex.core.errors import PexError, nearest
 from pex.core.project import find_project
 from pex.core.textfile import LARGEST_MB, read_bytes
-from pex.importers.imported import Imported, new_name
+from pex.importers.imported import Imported, new_name, unreadable
 from pex.importers.inspect_log import zip_names
 from pex.importers.prompt_folder import is_prompt_folder, read_prompt_folder
+from pex.importers.promptfoo_config.read import is_promptfoo_config, read_promptfoo_config
 from pex.importers.recorded import TOOLS
 from pex.importers.write_project import write_project
 
@@ -20,6 +21,7 @@ Looks = Callable[[Path, str], bool]
 UTF-8; of a zip file, it has the names of the entries."""
 
 READERS: dict[str, tuple[Looks, Callable[[Path], Imported]]] = {
+    "promptfoo": (is_promptfoo_config, read_promptfoo_config),
     "text": (is_prompt_folder, read_prompt_folder),
 }
 """By the tool's name: whether a file or folder looks like its project, and its reader. The first
@@ -77,7 +79,12 @@ def import_project(
     if tool is not None and tool not in READERS:
         raise PexError(f"there is no reader of '{tool}' projects", hint=nearest(tool, READERS))
     chosen = tool or _reader(path, _text(path))
-    imported = READERS[chosen][1](path)
+    try:
+        imported = READERS[chosen][1](path)
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError, RecursionError) as error:
+        # A value of another kind than the tool reads, wherever it is.
+        why = f"a value is not of the kind that it reads ({type(error).__name__}: {error})"
+        raise unreadable(path, why, chosen) from None
     folder = None if to is None else Path(to)
     wanted = name or (None if folder is None else folder.absolute().name) or imported.name
     imported = dataclasses.replace(imported, name=new_name(wanted, otherwise="imported"))

@@ -221,7 +221,8 @@ def _with_providers(imported: Imported, settings: Path) -> Imported:
             continue
         lines += ["", f"[providers.{json.dumps(name)}]"]
         lines += [f"{key} = {json.dumps(value)}" for key, value in entry.items()]
-        how = f"added to {SETTINGS} as [providers.{name}]; check its address and key"
+        price = "" if entry.get("free") else ", and give its models a price: [prices.…]"
+        how = f"added to {SETTINGS} as [providers.{name}]; check its address and key{price}"
         notes.append(Note(f"provider '{name}'", "changed", how))
     if lines:
         text = settings.read_text("utf-8") if settings.is_file() else ""

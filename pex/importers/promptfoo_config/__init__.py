@@ -1,0 +1,1 @@
+"""promptfoo's configuration, `promptfooconfig.yaml`, as an experiment; nothing in it is run."""
