@@ -549,6 +549,8 @@ class Experiment:
         whole: bool = False,
         name: str | None = None,
         own_scorers: bool = True,
+        answers_only: bool = False,
+        tools: Mapping[str, Any] | None = None,
     ) -> Experiment:
         """The same experiment with other variants and cases: for a Playground, a cell, a study.
 
@@ -562,6 +564,8 @@ class Experiment:
             whole: keep the gate; otherwise, judges without an opponent are left out.
             name: a name of its own, under which its calls are in the ledger.
             own_scorers: False leaves its own scorers out: only `checks` score.
+            answers_only: one request for each answer: no tool runs, and no user is simulated.
+            tools: what runs when a model calls a tool, if the experiment itself says nothing.
 
         Raises:
             PexError: something does not fit; with `whole`, also the gate or a judge.
@@ -575,6 +579,10 @@ class Experiment:
         if name is not None:
             new._spec = self._spec.model_copy(update={"name": check_name(name, "experiment name")})
         new._drafted_in, new._cases_path = self.folder, None
+        if answers_only:
+            new._tools, new._user = {}, None
+        elif tools and not new._tools:
+            new._tools = named_tools(tools)
         kept_scorers = self._scorers if own_scorers else []
         kept_built = self._built if own_scorers else []
         new._scorers = [*kept_scorers, *checks]

@@ -22,6 +22,7 @@ from pex.core.params import check_params
 from pex.core.prompt import Prompt
 from pex.core.text import replace_surrogates
 from pex.core.variant import Variant, check_model
+from pex.playground.chat.conversation import Chat
 from pex.playground.images import as_text, normal
 from pex.playground.json_fields import schema_of, text_of_json, tools_of
 from pex.playground.typed_values import like, sound_all, text_of
@@ -260,13 +261,15 @@ class Entry:
 class Draft:
     """Columns x entries; `baseline` is the id of the column that the others are compared with.
 
-    `checks` are scorers beside those of the experiment, as a file would have them.
+    `checks` are scorers beside those of the experiment, as a file would have them; `chats` are
+    conversations, at most one with each column.
     """
 
     columns: tuple[Column, ...] = ()
     entries: tuple[Entry, ...] = ()
     baseline: str = ""
     checks: tuple[Mapping[str, Any], ...] = ()
+    chats: tuple[Chat, ...] = ()
 
     @functools.cached_property
     def variables(self) -> tuple[str, ...]:

@@ -22,6 +22,8 @@ from pex.core.cases import Case
 from pex.core.errors import PexError
 from pex.core.names import check_name
 from pex.core.prompt import FIELDS, Prompt
+from pex.playground.chat.answer import ChatAnswer
+from pex.playground.chat.conversation import Chat
 from pex.playground.draft import Column, Draft, Entry, Message
 from pex.playground.feedback import FeedbackBook, text_id, without_cases
 from pex.playground.json_fields import text_of_json
@@ -40,7 +42,9 @@ _in_cell: Counter[str] = Counter()
 class Kept:
     """What is kept: a draft, its answers as the view has them, what it started from, and when.
 
-    `markdown` is whether its answers are shown as Markdown, `feedback` what `FeedbackBook` keeps.
+    `markdown` is whether its answers are shown as Markdown, `feedback` what `FeedbackBook` keeps,
+    `said` the answers of its conversations by the ids of their steps, `chat_usd` what each
+    conversation has cost by its id.
     """
 
     draft: Draft
@@ -49,6 +53,8 @@ class Kept:
     saved_at: str = ""
     markdown: bool = False
     feedback: FeedbackBook = dataclasses.field(default_factory=FeedbackBook)
+    said: Mapping[str, ChatAnswer] = dataclasses.field(default_factory=dict)
+    chat_usd: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
 
 class DraftFile:
@@ -87,6 +93,8 @@ class DraftFile:
                 str(found["saved_at"]),
                 bool(found.get("markdown")),
                 FeedbackBook(found.get("feedback")),
+                {str(k): ChatAnswer.from_json(v) for k, v in found.get("said", {}).items()},
+                {str(k): float(v) for k, v in found.get("chat_usd", {}).items()},
             )
         except FileNotFoundError:
             return None
@@ -120,6 +128,8 @@ class DraftFile:
             "feedback": kept.feedback.to_json(),
             "draft": to_json(kept.draft),
             "cells": cells,
+            "said": {key: sound_all(answer.to_json()) for key, answer in kept.said.items()},
+            "chat_usd": dict(kept.chat_usd),
         }
         private.folder(self.path.parent)
         said = ""
@@ -220,8 +230,18 @@ def forget(folder: Path, case: str | None, group: str | None, *, delete: bool) -
                 whole["draft"]["entries"] = [item for item in entries if item["id"] not in gone]
                 for part in ("cells", "feedback"):
                     whole[part] = without_cases(whole.get(part, {}), gone)
+                _forget_chats(whole, set(gone))
                 path.write_bytes(orjson.dumps(whole))
     return count
+
+
+def _forget_chats(whole: dict[str, Any], gone: set[str]) -> None:
+    """Take the conversations on these cases, with their answers, out of a file's content."""
+    chats = whole["draft"].get("chats", [])
+    kept = [chat for chat in chats if chat["entry"] not in gone]
+    there = {step["id"] for chat in kept for turn in chat["turns"] for step in turn["steps"]}
+    whole["draft"]["chats"] = kept
+    whole["said"] = {key: said for key, said in whole.get("said", {}).items() if key in there}
 
 
 def to_json(draft: Draft) -> dict[str, Any]:
@@ -229,7 +249,7 @@ def to_json(draft: Draft) -> dict[str, Any]:
 
     Example:
         >>> from_json(to_json(Draft((Column("a", "p", "", {}, (Message("user", "Hi"),)),))))
-        Draft(columns=(Column(id='a', name='p', model='', params={}, messages=(Message(role='user', text='Hi'),), base=None, tools='', schema=''),), entries=(), baseline='', checks=())
+        Draft(columns=(Column(id='a', name='p', model='', params={}, messages=(Message(role='user', text='Hi'),), base=None, tools='', schema=''),), entries=(), baseline='', checks=(), chats=())
     """  # noqa: E501 - the example is one line
     data = {
         "columns": [
@@ -256,6 +276,7 @@ def to_json(draft: Draft) -> dict[str, Any]:
         ],
         "baseline": draft.baseline,
         "checks": [dict(check) for check in draft.checks],
+        "chats": [chat.to_json() for chat in draft.chats],
     }
     return dict(sound_all(data))
 
@@ -278,7 +299,8 @@ def from_json(data: Mapping[str, Any]) -> Draft:
             for item in data["entries"]
         ]
         checks = tuple({"name": "", **check} for check in data.get("checks", ()))
-        return Draft(tuple(columns), tuple(entries), str(data["baseline"]), checks)
+        chats = tuple(Chat.from_json(chat) for chat in data.get("chats", ()))
+        return Draft(tuple(columns), tuple(entries), str(data["baseline"]), checks, chats)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise PexError(f"this is not a draft: {type(error).__name__}: {error}") from None
 

@@ -17,6 +17,7 @@ from pex.core.variant import Variant
 from pex.experiment.experiment import Experiment
 from pex.playground.checks import EXPECTED, scorers_of
 from pex.playground.draft import Column, Draft, Entry, Problem
+from pex.playground.recorded_paths import path_checks, recorded_tools
 from pex.playground.starting import BUILT_IN_MODEL, NAME
 from pex.project import keys
 from pex.project.settings import Settings, load_settings
@@ -98,11 +99,13 @@ def experiment_of(
     variants = draft.variants([column.id for column in wanted])
     cases = [draft.cases[entry.id] for entry in rows]
     checks = scorers_of(draft.checks, draft.variables)
+    tools = recorded_tools(variants, cases)
+    paths = path_checks(cases, base.score_names if base is not None else [])
     if base is not None:
-        return base.drafted(variants, cases, checks, whole=whole)
+        return base.drafted(variants, cases, [*checks, *paths], whole=whole, tools=tools)
     expected = any(case.expected is not None for case in cases)
     scorers = [EXPECTED] if expected and not checks else []
-    return Experiment(NAME, variants, cases, [*scorers, *checks])
+    return Experiment(NAME, variants, cases, [*scorers, *checks, *paths], tools=tools or None)
 
 
 def sound_part(

@@ -336,7 +336,8 @@ def _with_columns(draft: Draft, columns: Sequence[Column]) -> Draft:
     there = {column.id for column in columns}
     first = columns[0].id if columns else ""
     baseline = draft.baseline if draft.baseline in there else first
-    return dataclasses.replace(draft, columns=tuple(columns), baseline=baseline)
+    chats = tuple(chat for chat in draft.chats if chat.column in there)
+    return dataclasses.replace(draft, columns=tuple(columns), baseline=baseline, chats=chats)
 
 
 def _with_entries(draft: Draft, entries: Sequence[Entry]) -> Draft:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from pex.core.events import (
@@ -52,6 +52,7 @@ class Run:
 
     number: int
     keys: Mapping[RowKey, str]
+    aside: Callable[[Results | None], None] | None = None
     tally: Tally = dataclasses.field(default_factory=Tally)
     execution: Execution | None = None
     stopped: bool = False
@@ -67,6 +68,10 @@ class Wanted:
     fingerprints: Mapping[str, str]
     fresh: bool
     record: bool
+    budget_usd: float | None = None
+    """What it may spend; None: what the experiment or the project says."""
+    aside: Callable[[Results | None], None] | None = None
+    """Told how it ended, in place of the Playground: its results are not those of the draft."""
 
     def prepare(self) -> Execution:
         """Open what the run needs.
@@ -79,6 +84,7 @@ class Wanted:
             stream=True,
             journal="fresh" if self.fresh else None,
             record=self.record,
+            budget_usd=self.budget_usd,
             mlflow_tags={"pex.source": "playground"},
         )
         return execution
@@ -182,11 +188,19 @@ class Runs:
         in_background(self._follow, run)
         return execution
 
-    def stop(self) -> None:
-        """Stop all runs now; answers that are there stay."""
+    def stop(self, keys: Collection[str] | None = None) -> None:
+        """Stop runs now; answers that are there stay.
+
+        Args:
+            keys: only the runs that fill one of these cells; None: all.
+        """
         changed = []
         with self._lock:
-            going = list(self._going)
+            going = [
+                run
+                for run in self._going
+                if keys is None or not set(keys).isdisjoint(run.keys.values())
+            ]
             for run in going:
                 run.stopped = True
                 changed += self._close(run)
@@ -195,6 +209,10 @@ class Runs:
             if run.execution is not None:
                 run.execution.cancel()
                 run.execution.cancel()
+
+    def tell(self, keys: Iterable[str]) -> None:
+        """Have these cells shown again."""
+        self._on_cells(keys)
 
     def _close(self, run: Run) -> list[str]:
         """Mark the cells that a run has not answered as stopped, and return them."""
@@ -212,7 +230,7 @@ class Runs:
         with self._lock:
             self._count += 1
             self.error = ""
-            run = Run(self._count, wanted.keys)
+            run = Run(self._count, wanted.keys, wanted.aside)
             self._going.append(run)
             for key in wanted.keys.values():
                 self.slots.pop(key, None)  # the newest are at the end
@@ -279,14 +297,17 @@ class Runs:
             run.over = True
             changed = self._close(run)
             self._last = run.tally if run.tally.total else self._last
-            self.results = results or self.results
-            self.link = where
-            self._keep_record(run, results)
+            if run.aside is None:
+                self.results = results or self.results
+                self.link = where
+                self._keep_record(run, results)
             if failure is not None:
                 self.error = error_text(failure)
             elif results is not None and results.about.record_error:
                 self.error = str(results.about.record_error)
             self._going.remove(run)
+        if run.aside is not None:
+            run.aside(results)
         self._on_cells(changed)
         self._on_end()
 

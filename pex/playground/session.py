@@ -16,6 +16,7 @@ from pex.experiment.experiment import Experiment
 from pex.playground import drafting, images, saving, versions
 from pex.playground.answers import Answers, cell_key, fingerprint
 from pex.playground.beginning import Beginning, alike
+from pex.playground.chat.chats import Chats
 from pex.playground.debounce import Debouncer
 from pex.playground.draft import Draft, Problem
 from pex.playground.draft_files import FOLDER, DraftFile, Kept
@@ -89,6 +90,10 @@ class Session:
         self.imports = Imports(
             draft=lambda: self.draft, base=lambda: self.base, step=self._step, say=self._say
         )
+        self.chats = Chats(
+            self.runs, draft=lambda: self.draft, base=lambda: self.base, step=self._step,
+            fresh=lambda: self.fresh, say=self._say, fail=self.fail,
+        )  # fmt: skip
         project, settings = drafting.settings_of(base)
         self._file = DraftFile(project / settings.journal.path / FOLDER, key) if key else None
         self._beginning = Beginning(base)
@@ -250,6 +255,7 @@ class Session:
         with self._lock:
             return document(self.draft, self.base, self._late) | {
                 "key": self.key,
+                "chats": self.chats.shown(self.draft),
                 "can_undo": self.history.can_undo,
                 "can_redo": self.history.can_redo,
                 "estimate": self._estimate,
@@ -268,12 +274,15 @@ class Session:
             "fresh": self.fresh,
             "markdown": self.markdown,
             "recorded": link.shown() if link is not None else None,
+            "chat_usd": self.chats.status(self.draft),
         }
 
     def cells(self, keys: Iterable[str] | None = None) -> dict[str, dict[str, Any]]:
         """Answers as the view gets them: of these cells, or of all."""
         with self._lock:
-            return self._answers.shown(self.draft, keys)
+            wanted = None if keys is None else list(keys)
+            found = self._answers.shown(self.draft, wanted)
+            return found | self.chats.cells(self.draft, wanted)
 
     def save_to(self, content: Mapping[str, Any]) -> str:
         """Save to the place that the dialog names, see `saving.save`; returns the message for it.
@@ -317,12 +326,15 @@ class Session:
             return
         with self._writing:  # an earlier draft is never written over a later one
             with self._lock:
+                said, chat_usd = self.chats.to_keep(self.draft)
                 kept = Kept(
                     self.draft,
                     self._answers.to_keep(self.draft),
                     self._beginning.fingerprint,
                     markdown=self.markdown,
                     feedback=self._answers.feedback,
+                    said=said,
+                    chat_usd=chat_usd,
                 )
             try:
                 other = self._file.write(kept)
@@ -412,6 +424,7 @@ class Session:
         if kept is None:
             return None
         self._answers.restore(kept.cells, kept.feedback)
+        self.chats.restore(kept.said, kept.chat_usd)
         self.markdown = kept.markdown
         self._beginning.restore(kept)
         return kept.draft

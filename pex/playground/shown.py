@@ -7,6 +7,7 @@ from html import escape
 from typing import Any
 
 from pex.core.safe_text import clean
+from pex.playground.chat.shown import static_chats
 from pex.playground.feedback import text_id
 from pex.report.safe_html import markdown_html
 from pex.report.tables import NO_MATH, cut, format_seconds, format_usd, fragment
@@ -120,7 +121,9 @@ def static_draft(doc: Mapping[str, Any], cells: Mapping[str, Shown]) -> str:
         f'<div class="pex-scroll"><table class="pex-table">{note}<thead><tr>{"".join(head)}</tr>'
         f"</thead><tbody>{''.join(rows)}</tbody></table></div>"
     )
-    whole = f'<div class="pex-static {NO_MATH}">{fragment(table)}</div>'
+    names = {variant["id"]: variant["name"] for variant in variants}
+    talk = static_chats(doc.get("chats", ()), cells, names)
+    whole = f'<div class="pex-static {NO_MATH}">{fragment(table + talk)}</div>'
     return clean(whole)
 
 

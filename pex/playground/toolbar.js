@@ -26,8 +26,10 @@ export function makeTools(act) {
     node.append(...nodes);
     return node;
   };
+  const steps = group(tools.undo, tools.redo);
+  steps.classList.add("pex-group-steps");
   bar.append(
-    group(tools.run, tools.stop, tools.fresh.node), group(tools.undo, tools.redo),
+    group(tools.run, tools.stop, tools.fresh.node), steps,
     group(tools.variant, tools.cases, tools.table), group(tools.differences, tools.against), group(tools.save),
   );
   return { bar, group, ...tools };

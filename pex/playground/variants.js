@@ -26,12 +26,13 @@ export function makeVariant(session, id) {
   name.classList.add("pex-variant-name");
   const tieName = tie(outbox, name, () => `${id}|name`, edit("name", null));
   const run = iconButton("run", "Run this column", () => session.run([id], null));
+  const chat = iconButton("chat", "Chat", () => session.chat(id));
   const copy = iconButton("copy", "Duplicate", () => outbox.act("duplicate", { variant: id }));
   const before = iconButton("left", "Move left", () => outbox.act("move", { variant: id, by: -1 }));
   const after = iconButton("right", "Move right", () => outbox.act("move", { variant: id, by: 1 }));
   const gone = iconButton("gone", "Remove this variant", () => outbox.act("remove_variant", { variant: id }));
   const buttons = element("div", "pex-icons");
-  buttons.append(run, copy, before, after, gone);
+  buttons.append(run, chat, copy, before, after, gone);
   const top = element("div", "pex-variant-top");
   top.append(name, buttons);
   const nameProblems = problemList(name, true);
@@ -75,7 +76,7 @@ export function makeVariant(session, id) {
   node.append(top, originRow, settings, settingsProblems, ...params.forms, messages, wholeProblems.list, adds);
 
   return {
-    node,
+    node, chatButton: chat,
     /** A new variant: its name is to be typed over. */
     focus: () => { name.focus(); name.select(); },
     edit: () => (blocks[0]?.focus ?? name.focus)(),
@@ -87,6 +88,7 @@ export function makeVariant(session, id) {
       after.disabled = last;
       gone.disabled = only;
       relabel(run, `Run ${variant.name}`);
+      relabel(chat, `Chat with ${variant.name}`);
       relabel(copy, `Duplicate ${variant.name}`);
       relabel(before, `Move ${variant.name} left`);
       relabel(after, `Move ${variant.name} right`);

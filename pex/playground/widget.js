@@ -4,6 +4,7 @@
 import { button, element, output } from "../widgets/shared.js";
 import { makeAnswer } from "./answers.js";
 import { makeCase, makeChooser } from "./cases.js";
+import { makeChat } from "./chat/chat.js";
 import { makeChecks } from "./checks.js";
 import { arrange, iconButton, makeKeys, makeViews, setChoices } from "./controls.js";
 import { followDocument } from "./document.js";
@@ -27,6 +28,7 @@ const KEYS = [
   ["Alt+Z, Alt+Shift+Z", "undo, redo (Ctrl+Z undoes typing in a field)"],
   ["Arrow keys, Home, End", "move between answers"],
   ["Enter", "run the answer that has the focus"],
+  ["Enter, Shift+Enter", "in a conversation: send, new line"],
   ["+, -, n", "good answer, bad answer, note on the answer that has the focus"],
 ];
 
@@ -73,7 +75,7 @@ function renderPlayground({ model, el }) {
   el.classList.add("pex", "mathjax_ignore", "tex2jax_ignore", "pex-kit", "pex-play");
   // JupyterLab's keys would otherwise act on the notebook while something here has the focus.
   el.setAttribute("data-lm-suppress-shortcuts", "true");
-  let cells = { ...model.get("_cells") };
+  let cells = {};
   let pieces = null; // differences by cell, while they are shown
   let active = null; // the answer that the arrow keys are at
   let late = false;
@@ -90,7 +92,12 @@ function renderPlayground({ model, el }) {
     run: (variants, cases) => outbox.say("run", { variants, cases }),
     running: () => Boolean(status().running),
     versions: (id, name) => versions.open(id, name),
+    chat: (id) => chat.open(id),
   };
+  const chat = makeChat(outbox, {
+    doc, usd: (id) => status().chat_usd?.[id], alone: (on) => el.classList.toggle("pex-chat-alone", on),
+    opener: (id) => columns.get(id)?.chatButton ?? tools.undo,
+  });
   function sendBytes(message, buffers = []) {
     outbox.flush();
     model.send({ view, ...message }, undefined, buffers);
@@ -143,7 +150,9 @@ function renderPlayground({ model, el }) {
   const look = tools.group(tools.markdown.node, panes.density, panes.full);
   look.classList.add("pex-look");
   state.bar.append(look);
-  el.append(tools.bar, state.bar, notice, pane, makeKeys(KEYS), saver.box, chooser.box, versions.box, importer.box, ...session.menu.nodes);
+  const body = element("div", "pex-play-body");
+  body.append(pane, chat.node);
+  el.append(tools.bar, state.bar, notice, body, makeKeys(KEYS), saver.box, chooser.box, versions.box, importer.box, ...session.menu.nodes);
 
   const columns = makeViews((id) => makeVariant(session, id));
   const rows = makeViews((id) => makeRow(session, id));
@@ -167,8 +176,9 @@ function renderPlayground({ model, el }) {
     drawAnswers();
     drawTools();
     drawStatus();
+    chat.draw();
     // What had the focus was removed; the way back is the nearest thing to it.
-    if (inside && !pane.contains(document.activeElement)) tools.undo.focus();
+    if (inside && !body.contains(document.activeElement)) tools.undo.focus();
     if (adding === "variant" && newColumns.length) reveal(columns.get(newColumns.at(-1)));
     if (adding === "case" && newRows.length) reveal(rows.get(newRows.at(-1)));
   }
@@ -228,7 +238,8 @@ function renderPlayground({ model, el }) {
     noticeText.textContent = gone || text;
     reset.hidden = !canReset || Boolean(gone);
     dismiss.hidden = Boolean(gone);
-    pane.inert = tools.bar.inert = Boolean(gone);
+    body.inert = tools.bar.inert = Boolean(gone);
+    chat.drawTotal();
   }
 
   function drawAnswers(only) {
@@ -313,11 +324,12 @@ function renderPlayground({ model, el }) {
 
   function onMessage(message, buffers) {
     if (message.kind === "cells") {
-      Object.assign(cells, message.cells);
-      for (const key of Object.keys(message.cells)) if (pieces) delete pieces[key];
-      drawAnswers(new Set(Object.keys(message.cells)));
+      const own = chat.take(message.cells);
+      Object.assign(cells, own);
+      for (const key of Object.keys(own)) if (pieces) delete pieces[key];
+      drawAnswers(new Set(Object.keys(own)));
       drawHeads();
-      if (!Object.values(message.cells).every(({ state }) => state === "running")) askDifferences();
+      if (!Object.values(own).every(({ state }) => state === "running")) askDifferences();
       drawStatus();
     } else if (message.view !== view) {
       return;
@@ -348,7 +360,7 @@ function renderPlayground({ model, el }) {
   }
 
   function onCells() {
-    cells = { ...model.get("_cells") };
+    cells = chat.take(model.get("_cells"), true);
     drawAnswers();
     drawHeads();
     askDifferences();
@@ -375,7 +387,9 @@ function renderPlayground({ model, el }) {
   model.on("change:_cells", onCells);
   model.on("change:_status", onStatus);
   model.on("msg:custom", onMessage);
+  cells = chat.take(model.get("_cells"), true);
   draw();
+  chat.begin();
   outbox.say("ready");
   if (!status().gone) outbox.replay(); // the newer one does, and hears that they were carried out
   return () => {

@@ -52,6 +52,7 @@ class PlaygroundView(anywidget.AnyWidget):
         "playground/table",
         "playground/images",
         "playground/json_fields",
+        "playground/chat/chat",
     )
 
     _doc = traitlets.Dict().tag(sync=True)
@@ -193,6 +194,8 @@ class PlaygroundView(anywidget.AnyWidget):
             self._attempt(lambda: session.set_fresh(bool(content.get("value"))))
         elif act == "restore":  # the library may take a moment
             in_background(lambda: self._attempt(lambda: session.restore(content)))
+        elif act == "chat":
+            self._attempt(lambda: session.chats.act(content))
         elif act == "feedback":
             self._attempt(lambda: session.give_feedback(content))
         elif act == "markdown":

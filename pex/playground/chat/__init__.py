@@ -1,0 +1,1 @@
+"""Conversations by hand: a prompt is talked to, and its tools are answered, in a Playground."""
