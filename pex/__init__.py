@@ -6,6 +6,7 @@ imports none of MLflow, pandas, plotly, papermill or the widgets.
 Each room (a package in this folder) is a subject, and imports only rooms further down this list:
 
     cli             the command line
+    testing         pex.testing: a service's own tests, with pytest
     magics          %%prompt and %pex
     lessons         threats tried by hand, for people who do not program
     browser         pex.browse: the library browser
@@ -49,7 +50,7 @@ from typing import TYPE_CHECKING, Any
 from pex.core.version import __version__
 
 if TYPE_CHECKING:
-    from pex import guard, library, redteam, stats
+    from pex import guard, library, redteam, stats, testing
     from pex.adoption.adopting import adopt
     from pex.adoption.adoption import Adoption
     from pex.batch.night.read_back import read_night
@@ -122,6 +123,7 @@ _HOMES = {
     "review": "pex.evidence.review.reviews",
     "rollback": "pex.evidence.promotion.promotion",
     "stats": "pex.stats",
+    "testing": "pex.testing",
     "triage": "pex.monitoring.triage.triage",
 }
 
@@ -167,6 +169,7 @@ __all__ = [
     "review",
     "rollback",
     "stats",
+    "testing",
     "triage",
 ]
 

@@ -13,11 +13,11 @@ import typer
 
 from pex import local
 from pex.cli import console, starter
-from pex.cli.run import check
 from pex.core.errors import PexError
 from pex.core.project import find_project
 from pex.project.settings import load_settings
 from pex.project.shipped import EXPERIMENT
+from pex.results.finished import check
 
 if TYPE_CHECKING:
     from pex.batch.plan import Plan

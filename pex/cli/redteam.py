@@ -143,8 +143,8 @@ def redteam(
 
 
 def _run(attacked: Attacked, options: RunOptions, as_json: bool) -> None:
-    from pex.cli.run import check
     from pex.cli.trust import asking
+    from pex.results.finished import check
 
     exp = attacked.experiment
     try:

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pex.cli import console
-from pex.core.errors import BudgetError, Interrupted, PexError, ProviderError
-from pex.core.provenance import accepted_rows, counted_errors
+from pex.core.errors import Interrupted, PexError, ProviderError
 from pex.core.yamltext import load_yaml
 from pex.experiment.gate_rule import PINNED
 from pex.guard.redact import redact
+from pex.results.finished import check
 
 if TYPE_CHECKING:
     from pex.experiment.options import RunOptions
@@ -177,31 +177,6 @@ def gate_code(results: Results) -> int:
     gate = results.gate()
     console.err(str(gate))
     return console.gate_code(gate.outcome, rule.get("on_undecided") == "fail")
-
-
-def check(results: Results, max_error_share: float) -> None:
-    """Raise what a finished run has to be reported as: the budget, or too many errors."""
-    counts = results.about.counts
-    if results.status == "budget":
-        raise BudgetError(
-            f"the budget of ${results.about.budget_usd:g} ended the run: {counts.answered} "
-            f"of {counts.requests} requests were answered",
-            hint="all answers are kept; raise it with --budget USD",
-        )
-    broken = [judge for judge in results.about.judges if judge.error]
-    if results.status == "failed" and broken:
-        raise ProviderError(
-            f"the judge '{broken[0].name}' gave no verdict: {broken[0].error}",
-            hint="the answers and other scores are kept; the same command continues",
-        )
-    errors, requests = counted_errors(results.frame, counts.errors, counts.requests)
-    share = errors / requests if requests else 0.0
-    if share > max_error_share:
-        first = accepted_rows(results.frame)["error"].dropna().iloc[0]
-        raise ProviderError(
-            f"{errors} of {requests} requests ended in an error "
-            f"({share:.0%}, allowed {max_error_share:.0%}); the first: {first}"
-        )
 
 
 def _changes(items: list[str]) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 import pex
-from pex.cli.run import check
 from pex.core.errors import ProviderError
+from pex.results.finished import check
 from tests.helpers.endpoint import FaultyEndpoint, completion
 
 
