@@ -66,6 +66,14 @@ def test_each_page_has_the_parts_that_a_code_host_shows(site: Path) -> None:
         assert Parts(built).count == shown, document.name
 
 
+def test_each_public_name_has_its_docstring(site: Path) -> None:
+    for source in (DOCS / "reference").glob("python*.md"):
+        named = re.findall(r"^::: (\S+)$", source.read_text("utf-8"), re.MULTILINE)
+        built = article((site / "reference" / source.name).with_suffix(".html").read_text("utf-8"))
+        shown = built.count('class="doc doc-contents first"')
+        assert shown == len(named), source.name
+
+
 def test_what_a_page_links_to_is_in_the_site(site: Path) -> None:
     pages = [path for path in site.glob("**/*.html") if path.name != "404.html"]
     gone = [

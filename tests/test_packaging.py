@@ -79,6 +79,7 @@ def test_the_wheel_brings_everything(tmp_path: Path) -> None:
         "pex/starter/notebooks/monitor.ipynb",
         "pex/starter/notebooks/morning.ipynb",
         "pex/starter/experiments/review-sentiment/cases.csv",
+        "pex/starter/schemas/experiment.schema.json",
     ):
         assert name in names, name
     assert not [name for name in names if "/outputs/" in name or name.endswith(".db")]

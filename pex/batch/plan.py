@@ -39,11 +39,19 @@ class Step(Strict):
     """One notebook with parameters, optionally swept over several sets of them."""
 
     id: str
+    """The name of the step, for `needs` and in tables. Example: `compare`."""
     notebook: str
+    """The notebook, relative to the plan. Example: `../../notebooks/compare.ipynb`."""
     parameters: dict[str, Any] = Field(default_factory=dict)
+    """Values for the notebook's `parameters` cell. Example: `{experiment: experiment.yaml}`."""
     sweep: dict[str, list[Any]] | list[dict[str, Any]] | None = None
+    """A job for each combination of these values, or for each set in a list. Example: `{model:
+    [local/smollm2, openai/gpt-4.1-mini], seed: [1, 2]}`."""
     needs: list[str] = Field(default_factory=list)
+    """Steps that must have ended well before this one starts. Example: `[compare]`."""
     when: When = None
+    """Run the step only under a condition: `model-stops` (with the days before) or `new-model`
+    (with a pattern). Example: `model-stops`."""
 
     @field_validator("parameters", "sweep", mode="before")
     @classmethod
@@ -65,11 +73,19 @@ class PlanGate(Strict):
     """A rule on the comparison; missing keys are taken from the experiment's own gate."""
 
     baseline: str | None = None
+    """What the others are compared with: a variant, prompt or model of the same night, or `pinned`.
+    Example: `pinned`."""
     metric: str | None = None
+    """The score that decides. Example: `label`."""
     margin: float | None = Field(default=None, ge=0)
+    """How much worse is still accepted, in the score's own units. Example: `0.02`."""
     confidence: float | None = Field(default=None, gt=0.5, lt=1)
+    """The one-sided level at which "no worse" must hold. Example: `0.95`."""
     on_undecided: Literal["warn", "fail", "extend"] | None = None
+    """What an undecided night does: warn, fail, or run the undecided notebooks again with more
+    repeats."""
     evidence_days: int | None = Field(default=None, ge=1)
+    """For how many days after the run it allows a promotion in the library. Example: `30`."""
 
 
 class Canary(Strict):
@@ -79,26 +95,28 @@ class Canary(Strict):
     """
 
     cases: str
+    """The file with the fixed questions. Example: `canary.csv`."""
     prompt: str | None = None
+    """A prompt for them; without it, each case's only input is sent as it is. Example:
+    `canary.prompty`."""
     max_tokens: int = Field(default=64, ge=1)
+    """The longest answer, in tokens. Example: `64`."""
 
 
 class Notice(Strict):
-    """Whom to notify in the morning; addresses and keys are named by their variables.
-
-    Attributes:
-        webhook_env: the variable with an address that accepts Slack-style JSON.
-        mail_to_env: the variable with the mail addresses, separated by commas.
-        smtp_env: the variable with the server: `smtp://user:password@host:587`, or `smtps://…`.
-        mail_from_env: the variable with the sender; by default the first recipient.
-        when: after every night, or only if something needs attention.
-    """
+    """Whom to notify in the morning; addresses and keys are named by their variables."""
 
     webhook_env: str | None = None
+    """The variable with an address that accepts Slack-style JSON. Example: `SLACK_URL`."""
     mail_to_env: str | None = None
+    """The variable with the mail addresses, separated by commas. Example: `MAIL_TO`."""
     smtp_env: str | None = None
+    """The variable with the mail server's address, such as `smtp://user:password@host:587`.
+    Example: `SMTP_URL`."""
     mail_from_env: str | None = None
+    """The variable with the sender; by default the first recipient. Example: `MAIL_FROM`."""
     when: Literal["always", "problems"] = "always"
+    """After every night, or only if something needs attention."""
 
     @property
     def variables(self) -> list[str]:
@@ -122,18 +140,35 @@ class PlanSpec(Strict):
     """The contents of `plan.yaml`; paths are relative to the file's folder."""
 
     name: str
+    """The name of the plan: the folder of its outputs and its experiment in MLflow. Example:
+    `nightly`."""
     steps: list[Step] = Field(min_length=1)
+    """The notebooks that run. Example: `[{id: compare, notebook: compare.ipynb}]`."""
     workers: int = Field(default=2, ge=1, le=MOST_WORKERS)
+    """How many notebooks run at the same time. Example: `2`."""
     scheduler: str | None = None
+    """The address of a Dask scheduler, to run the jobs on other machines. Example:
+    `tcp://host:8786`."""
     retries: int = Field(default=0, ge=0)
+    """How often a failed notebook is tried again. Example: `1`."""
     timeout_s: float | None = Field(default=None, gt=0, le=_YEAR_S)
+    """How many seconds a job may take. Example: `3600`."""
     budget_usd: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+    """The most that all jobs together may cost, in USD. Example: `20`."""
     journal: Literal["reuse", "fresh", "off"] = "fresh"
+    """Whether answers that were already paid for are reused."""
     gate: PlanGate | None = None
+    """The rule that decides whether the night is good enough; missing keys are taken from the
+    experiment's. Example: `{baseline: pinned, metric: label, margin: 0.02}`."""
     canary: Canary | None = None
+    """Fixed questions that tell a changed model from a changed prompt. Example: `{cases:
+    canary.csv}`."""
     notify: list[Notice] = Field(default_factory=list)
+    """Who is told how the night ended. Example: `[{webhook_env: SLACK_URL}]`."""
     keep: int | None = Field(default=None, ge=1)
+    """Of how many scheduled nights the output notebooks are kept. Example: `30`."""
     tags: dict[str, str] = Field(default_factory=dict)
+    """Tags on every run in MLflow. Example: `{team: support}`."""
 
     @field_validator("name")
     @classmethod

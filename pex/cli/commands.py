@@ -17,6 +17,8 @@ COMMANDS = {
     "demo": "Compare prompts on the built-in model, record in MLflow, run a Papermill batch, "
     "report.",
     "init": "Start a project: pex.toml, one experiment, notebooks to work in, a CI workflow.",
+    "schemas": "Write JSON Schemas of the project's files, for editors that complete and check "
+    "them.",
     "run": "Run an experiment: call the models, score, record in MLflow, print the table.",
     "improve": "Look for a better prompt, and confirm it on cases that the search has not seen.",
     "plan": "Write a plan that runs an experiment every night and judges it.",

@@ -6,6 +6,7 @@ import shlex
 import shutil
 from pathlib import Path
 
+from pex.project.schemas import SCHEMAS
 from pex.project.shipped import EXPERIMENT, shipped_files
 
 NOTEBOOKS = tuple(
@@ -24,6 +25,7 @@ NOTEBOOKS = tuple(
 )
 
 SETTINGS = """\
+#:schema ./schemas/pex.schema.json
 # Settings of this pex project; every key is optional. `pexlab doctor` shows what they lead to.
 #
 # A provider is an OpenAI-compatible endpoint. Its key is elsewhere: in the environment,
@@ -93,7 +95,7 @@ def write(
         ),
     }
     origin = shipped_files()
-    copies = [*NOTEBOOKS, *_files(origin / EXPERIMENT, origin)]
+    copies = [*NOTEBOOKS, *SCHEMAS, *_files(origin / EXPERIMENT, origin)]
     done = []
     for path in [*texts, *copies]:
         target = project / path

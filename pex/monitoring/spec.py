@@ -19,17 +19,14 @@ _LIMITS = ("drop", "rise", "above", "below", "above_usual")
 
 
 class Source(Strict):
-    """Which traces: those of MLflow experiments, or the part that a filter leaves.
-
-    Attributes:
-        experiment: one MLflow experiment by its name, or several.
-        filter: in MLflow's syntax for traces, such as "tag.service = 'reviews'".
-        prompt: the name of a prompt in the library; only traces that are linked to it.
-    """
+    """Which traces: those of MLflow experiments, or the part that a filter leaves."""
 
     experiment: str | list[str]
+    """One MLflow experiment by its name, or several. Example: `support-production`."""
     filter: str | None = None
+    """Only traces that match it, in MLflow's syntax. Example: `"tag.service = 'reviews'"`."""
     prompt: str | None = None
+    """Only traces that are linked to this prompt of the library. Example: `review-sentiment`."""
 
     @property
     def experiments(self) -> list[str]:
@@ -38,26 +35,25 @@ class Source(Strict):
 
 
 class Sample(Strict):
-    """How many traces are scored; which ones follows from their ids, so it is always the same.
-
-    Attributes:
-        rate: the share of the traces that is scored, above 0 and at most 1.
-        per_day: at most so many traces a day.
-        filter: only traces that match it, in MLflow's syntax.
-        budget_usd: the most that judges may cost in one look.
-    """
+    """How many traces are scored; which ones follows from their ids, so it is always the same."""
 
     rate: float = Field(default=1.0, gt=0, le=1)
+    """The share of the traces that is scored, above 0 and at most 1. Example: `0.02`."""
     per_day: int | None = Field(default=500, ge=1)
+    """At most so many traces a day. Example: `500`."""
     filter: str | None = None
+    """Only traces that match it, in MLflow's syntax. Example: `"tag.plan = 'paid'"`."""
     budget_usd: float | None = Field(default=None, ge=0)
+    """The most that judges may cost in one look, in USD. Example: `2`."""
 
 
 class Period(Strict):
     """A fixed baseline: from the first day to the last, both included, in UTC."""
 
     first: datetime.date
+    """The first day, in UTC. Example: `2026-03-02`."""
     last: datetime.date
+    """The last day, which belongs to it. Example: `2026-03-15`."""
 
     @model_validator(mode="after")
     def _in_order(self) -> Period:
@@ -67,31 +63,28 @@ class Period(Strict):
 
 
 class AlarmRule(Strict):
-    """One rule: a metric with one limit, or the drift of something about the inputs.
-
-    Attributes:
-        metric: a score, `feedback.<name>`, or a figure of every trace: `traces`, `error_share`,
-            `refusal_share`, `cut_off_share`, `latency_s`, `cost_usd`, `prompt_tokens`,
-            `completion_tokens`.
-        drop: the drop below the baseline's mean that is to be found, in its own units; one of less
-            than about half of it is no alarm. 0 means any: 0.02 of yes/no values, a tenth of the
-            standard deviation of numbers.
-        rise: the same for a rise above the baseline's mean.
-        above: a fixed value that it may not be above.
-        below: a fixed value that it may not be below.
-        above_usual: the rise that is to be found, as a share of the baseline's mean: 0.5 is 50 %
-            more.
-        drift: `language`, `length`, `meaning` (embeddings of the built-in model), or a tag:
-            `tag.<name>`.
-    """
+    """One rule: a metric with one limit, or the drift of something about the inputs."""
 
     metric: str | None = None
+    """A score, `feedback.<name>`, or a figure of every trace: `traces`, `error_share`,
+    `refusal_share`, `cut_off_share`, `latency_s`, `cost_usd`, `prompt_tokens`, `completion_tokens`.
+    Example: `polite`."""
     drop: float | None = Field(default=None, ge=0)
+    """The drop below the baseline's mean that is to be found, in the metric's units; one of less
+    than about half of it is no alarm. 0 means any: 0.02 of yes/no values, a tenth of the standard
+    deviation of numbers. Example: `0.05`."""
     rise: float | None = Field(default=None, ge=0)
+    """The same for a rise above the baseline's mean. Example: `0.05`."""
     above: float | None = None
+    """A fixed value that it may not be above. Example: `0.02`."""
     below: float | None = None
+    """A fixed value that it may not be below. Example: `0.99`."""
     above_usual: float | None = Field(default=None, ge=0)
+    """The rise that is to be found, as a share of the baseline's mean: 0.5 is 50 % more. Example:
+    `0.5`."""
     drift: str | None = None
+    """`language`, `length`, `meaning` (embeddings of the built-in model), or a tag, `tag.<name>`.
+    Example: `language`."""
 
     @model_validator(mode="after")
     def _one_limit(self) -> AlarmRule:
@@ -114,16 +107,30 @@ class MonitorSpec(Strict):
     """
 
     name: str
+    """The name of the monitor. Example: `support`."""
     source: Source
+    """Which traces are watched. Example: `{experiment: support-production}`."""
     sample: Sample = Field(default_factory=Sample)
+    """How many traces are scored; which ones follows from their ids, so it is always the same.
+    Example: `{rate: 0.02, per_day: 500, budget_usd: 2}`."""
     scorers: list[str | dict[str, Any]] = Field(default_factory=list)
+    """What scores the sample, as in an experiment. Example: `[{kind: length, max_words: 80}]`."""
     baseline: str | None = None
+    """An alias of the library (the period that began when it was last moved), or `pinned`. Example:
+    `champion`."""
     baseline_dates: Period | None = None
+    """Fixed days as the baseline. Example: `{first: 2026-03-02, last: 2026-03-15}`."""
     baseline_days: int = Field(default=14, ge=1)
+    """How long the period of an alias is, in days. Example: `14`."""
     alarms: list[AlarmRule] = Field(default_factory=list)
+    """What is an alarm. Example: `[{metric: error_share, above: 0.02}]`."""
     confidence: float = Field(default=0.95, gt=0.5, lt=1)
+    """1 minus the share of stretches of thirty quiet days with a false alarm of any rule. Example:
+    `0.95`."""
     notify: list[Notice] = Field(default_factory=list)
+    """Who is told of an alarm. Example: `[{webhook_env: SLACK_URL}]`."""
     step: Literal["hour", "day"] = "day"
+    """The width of a point over time."""
 
     @model_validator(mode="after")
     def _one_baseline(self) -> MonitorSpec:

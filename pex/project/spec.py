@@ -32,9 +32,15 @@ class VariantSpec(Strict):
     """One variant, for experiments that are not a grid of prompts x models x params."""
 
     name: str | None = None
+    """The name in tables; by default made of prompt, model and parameters. Example:
+    `short-warm`."""
     prompt: str
+    """A prompt file, or a prompt of the library. Example: `library:strict@champion`."""
     model: str | None = None
+    """The model as `provider/model`; by default that of the prompt's file. Example:
+    `openai/gpt-4.1-mini`."""
     params: dict[str, Any] = Field(default_factory=dict)
+    """The parameters of its calls. Example: `{temperature: 0, max_tokens: 16}`."""
 
 
 class GateSpec(Strict):
@@ -44,21 +50,34 @@ class GateSpec(Strict):
     """
 
     baseline: str
+    """What the others are compared with: a variant, prompt or model, or `pinned` (the accepted
+    run). Example: `short`."""
     metric: str
+    """The score that decides. Example: `label`."""
     margin: float = Field(ge=0)
+    """How much worse is still accepted, in the score's own units: 0.02 of a share is two points.
+    Example: `0.02`."""
     confidence: float = Field(default=0.95, gt=0.5, lt=1)
+    """The one-sided level at which "no worse" must hold. Example: `0.95`."""
     on_undecided: Literal["warn", "fail", "extend"] = "warn"
+    """What an undecided comparison does: only warn, fail, or extend it with more repeats first."""
     evidence_days: int = Field(default=30, ge=1)
+    """For how many days after the run it allows a promotion in the library. Example: `30`."""
 
 
 class CasesSpec(Strict):
     """The file of cases, and how it is read; what is left out is found out from the file."""
 
     file: str
+    """The file of cases: CSV, TSV, JSONL, Parquet or Excel. Example: `cases.csv`."""
     delimiter: str | None = None
+    """What separates the values of a line. Example: `";"`."""
     encoding: str | None = None
+    """The encoding of the text. Example: `cp1252`."""
     decimal: str | None = None
+    """The decimal sign of numbers. Example: `","`."""
     sheet: str | None = None
+    """The sheet of an Excel file. Example: `Tickets`."""
 
     @property
     def reading(self) -> Reading:
@@ -79,10 +98,16 @@ class Requirement(Strict):
     """
 
     id: str
+    """The name by which scorers refer to it. Example: `R1`."""
     text: str
+    """What must hold, as a sentence. Example: `Says what the review says.`."""
     source: str = ""
+    """Who asked for it. Example: `Support`."""
     priority: Literal["must", "should", "could"] = "must"
+    """How much it matters; a "must" that is not met fails `pexlab library check`."""
     at_least: float | None = None
+    """The share of cases that must pass, or the mean that a score must reach; without it every case
+    must pass. Example: `0.9`."""
 
     @field_validator("id")
     @classmethod
@@ -104,11 +129,19 @@ class UserSpec(Strict):
     """A simulated user: the model that plays it, its prompt, and when it ends."""
 
     model: str | None = None
+    """The model that plays the user; by default the one that its prompt names. Example:
+    `openai/gpt-4.1-mini`."""
     prompt: str | None = None
+    """A prompt file instead of the built-in one. Example: `users/customer.prompty`."""
     max_turns: int = Field(default=6, ge=1)
+    """The most messages that the user writes. Example: `6`."""
     stop: str = "STOP"
+    """The word with which the user ends the conversation. Example: `DONE`."""
     opening: str | None = None
+    """The column with the user's bare first message, if the prompt's last message has instructions
+    too. Example: `question`."""
     params: dict[str, Any] = Field(default_factory=dict)
+    """The parameters of its calls. Example: `{temperature: 0}`."""
 
     @field_validator("stop")
     @classmethod
@@ -122,26 +155,59 @@ class ExperimentSpec(Strict):
     """The contents of `experiment.yaml`; paths are relative to the file's folder."""
 
     name: str
+    """The name of the experiment, here and in MLflow. Example: `review-sentiment`."""
     purpose: str = ""
+    """What it is for, in a sentence; reports and raters show it. Example: `Sort reviews into
+    positive and negative.`."""
     cases: CasesSpec
+    """The file of cases, or the file and how it is read. Example: `cases.csv`."""
     columns: dict[str, str] = Field(default_factory=dict)
+    """Which column is the id, expected, group or tags; or a name of your own for a column. Example:
+    `{id: review_id, expected: label}`."""
     prompts: list[str] = Field(default_factory=list)
+    """Prompt files, or prompts of the library. Example: `[prompts/short.prompty,
+    library:strict@champion]`."""
     models: list[str] = Field(default_factory=list)
+    """The models, as `provider/model`. Example: `[local/smollm2, openai/gpt-4.1-mini]`."""
     params: list[dict[str, Any]] = Field(default_factory=list)
+    """Sets of parameters: a list of them, or lists of values, of which every combination is taken.
+    Example: `{temperature: [0, 1]}`."""
     variants: list[VariantSpec] = Field(default_factory=list)
+    """The variants one by one, instead of `prompts`, `models` and `params`. Example: `[{prompt:
+    prompts/short.prompty, model: local/smollm2}]`."""
     scorers: list[str | dict[str, Any]] = Field(default_factory=list)
+    """What scores an answer: the name of a scorer, `module:function`, or a scorer with options.
+    Example: `[label, {kind: length, max_words: 1}]`."""
     repeats: int = Field(default=1, ge=1)
+    """How often each case is run with each variant. Example: `3`."""
     budget_usd: float | None = Field(default=None, ge=0)
+    """The most that a run may cost, in USD; by default `usd_per_run` of `pex.toml`. Example:
+    `2`."""
     max_error_share: float = Field(default=0.05, ge=0, le=1)
+    """The share of calls in error above which `pexlab run` exits with code 5. Example: `0.05`."""
     max_in_flight: int | None = Field(default=None, ge=1)
+    """The most calls at the same time, fewer if the endpoint refuses some. Example: `16`."""
     timeout_s: float | None = Field(default=None, gt=0)
+    """How many seconds a call may take. Example: `60`."""
     gate: GateSpec | None = None
+    """The rule that decides whether a variant is good enough. Example: `{baseline: short, metric:
+    label, margin: 0.02}`."""
     requirements: list[Requirement] = Field(default_factory=list)
+    """What somebody asked for, as sentences that scorers check. Example: `[{id: R1, text: Says what
+    the review says.}]`."""
     splits: dict[str, float] | None = None
+    """The shares of the cases for training, selecting and confirming. Example: `{train: 0.5,
+    select: 0.25, confirm: 0.25}`."""
     tools: dict[str, str | dict[str, Any]] = Field(default_factory=dict)
+    """What runs when a model calls a tool: `module:function`, or an implementation with options.
+    Example: `{lookup: "orders:lookup"}`."""
     max_steps: int = Field(default=10, ge=1)
+    """The most requests of one path of tool calls. Example: `10`."""
     user: UserSpec | None = None
+    """A simulated user, who writes the turns of a conversation. Example: `{model:
+    openai/gpt-4.1-mini, max_turns: 6}`."""
     redteam: RedteamSpec | None = None
+    """How `pexlab redteam` attacks the prompts. Example: `{per_category: 8}`."""
 
     @field_validator("splits")
     @classmethod

@@ -27,9 +27,12 @@ class JudgeRule(FieldRule):
     """
 
     prompt: Any
-    """The rubric, or the path of its file."""
+    """The rubric, or the path of its file. Example: `judges/summary.prompty`."""
     model: Any = None
+    """The model that judges; by default that of the prompt's file. Example:
+    `openai/gpt-4.1-mini`."""
     params: dict[str, Any] = Field(default_factory=dict)
+    """The parameters of its calls. Example: `{max_tokens: 60}`."""
     _shows_expected: bool = PrivateAttr(default=True)
 
     @field_validator("prompt")

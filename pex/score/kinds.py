@@ -55,9 +55,11 @@ class Kind(Strict):
     """The options of every kind of scorer."""
 
     kind: str
+    """The kind of scorer. Example: `length`."""
     name: str | None = None
+    """The name of the score; by default the kind or the function. Example: `polite`."""
     checks: Annotated[list[str], BeforeValidator(_as_list)] = Field(default_factory=list)
-    """The ids of the requirements that it checks."""
+    """The ids of the requirements that it checks. Example: `[R3]`."""
 
     def rule(self, cases: Sequence[Case], base: Path) -> Rule:
         """The rule that these options describe.
@@ -88,17 +90,22 @@ class OfTurns(Kind):
     """A scorer of answers that can look at a conversation in three ways."""
 
     turns: Turns = "last"
+    """Of a conversation: the last answer, each answer, or the whole as one text."""
 
 
 class OfColumn(OfTurns):
     """A scorer that can read what it expects from a column of its own."""
 
     column: str | None = None
+    """The column of the cases with what is expected, instead of `expected`; a case without a value
+    there is not scored. Example: `must_have`."""
 
 
 class _Exact(OfColumn):
     ignore_case: bool = False
+    """Whether upper and lower case are the same. Example: `true`."""
     strip: bool = True
+    """Whether white space at both ends is ignored. Example: `true`."""
 
     def rule(self, cases: Sequence[Case], base: Path) -> Rule:
         return text.exact(self.ignore_case, self.strip)
@@ -106,7 +113,10 @@ class _Exact(OfColumn):
 
 class _Contains(OfColumn):
     ignore_case: bool = True
+    """Whether upper and lower case are the same. Example: `true`."""
     value: str | list[str] | None = None
+    """What it must contain, instead of the expected answer; of a list, all. Example: `[refund, 14
+    days]`."""
 
     def rule(self, cases: Sequence[Case], base: Path) -> Rule:
         return text.contains(self.ignore_case, self.value)
@@ -117,8 +127,11 @@ class _Contains(OfColumn):
 
 class _Regex(OfColumn):
     pattern: str | None = None
+    """The pattern, instead of the expected answer. Example: `"(?i)sorry"`."""
     ignore_case: bool = False
+    """Whether upper and lower case are the same. Example: `true`."""
     full: bool = False
+    """Whether the whole answer must match. Example: `true`."""
 
     def rule(self, cases: Sequence[Case], base: Path) -> Rule:
         return text.regex(self.pattern, self.ignore_case, self.full, cases)
@@ -129,6 +142,7 @@ class _Regex(OfColumn):
 
 class _Label(OfTurns):
     labels: list[LabelText] | None = Field(default=None, min_length=1)
+    """The labels; by default all that the cases expect. Example: `[positive, negative]`."""
 
     def rule(self, cases: Sequence[Case], base: Path) -> Rule:
         return label.label(label.allowed_labels(self.labels, cases))
@@ -136,6 +150,8 @@ class _Label(OfTurns):
 
 class _Json(OfColumn):
     schema_: dict[str, Any] | str | None = Field(default=None, alias="schema")
+    """A JSON Schema that the answer must follow: an object, or a file. Example:
+    `schemas/review.json`."""
 
     def rule(self, cases: Sequence[Case], base: Path) -> Rule:
         schema = self.schema_
@@ -159,7 +175,9 @@ class _Json(OfColumn):
 
 class _Number(OfTurns):
     tolerance: float = Field(default=0.0, ge=0)
+    """How far off the number may be, in its own unit. Example: `0.01`."""
     relative: float = Field(default=0.0, ge=0)
+    """How far off it may be, as a share of the expected one. Example: `0.001`."""
 
     def rule(self, cases: Sequence[Case], base: Path) -> Rule:
         number.check_numbers(cases)
@@ -174,8 +192,12 @@ class _OfFields(OfTurns):
         | Annotated[dict[str, Any], Field(min_length=1)]
         | None
     ) = None
+    """The fields that are compared, with a rule for each; or their names. Example: `{total: {rule:
+    number, tolerance: 0.01}, vendor.city: text}`."""
     required: Annotated[list[str], BeforeValidator(_as_list)] = Field(default_factory=list)
+    """Fields that must be there. Example: `[total]`."""
     forbidden: Annotated[list[str], BeforeValidator(_as_list)] = Field(default_factory=list)
+    """Fields that must not be there. Example: `[notes]`."""
 
     def plan(self) -> field_plan.FieldPlan:
         """The fields that are compared, and how."""
@@ -226,8 +248,11 @@ class RecordsKind(_OfFields):
     """`records`: a list of records."""
 
     path: str | None = None
+    """Where the list is; by default the answer itself, or its only list. Example: `lines`."""
     match_by: Annotated[list[str], BeforeValidator(_as_list)] = Field(default_factory=list)
+    """The fields by which records are matched; by default all. Example: `[sku]`."""
     threshold: float = Field(default=record_matching.THRESHOLD, gt=0, le=1, strict=True)
+    """How much of a record must be right for it to be that record, from 0 to 1. Example: `0.5`."""
 
     def rule(self, cases: Sequence[Case], base: Path) -> field_scorers.Records:
         """The rule that these options describe."""
@@ -243,6 +268,7 @@ class RecordsKind(_OfFields):
 
 class _Similarity(OfColumn):
     ignore_case: bool = False
+    """Whether upper and lower case are the same. Example: `true`."""
 
     def rule(self, cases: Sequence[Case], base: Path) -> Rule:
         return text.similarity(self.ignore_case)
@@ -254,9 +280,13 @@ class _Similarity(OfColumn):
 class _Length(OfTurns):
     # Strict: `max_words: true` is a mistake, not the number 1.
     max_words: int | None = Field(default=None, ge=0, strict=True)
+    """The most words. Example: `80`."""
     min_words: int | None = Field(default=None, ge=0, strict=True)
+    """The fewest words. Example: `5`."""
     max_chars: int | None = Field(default=None, ge=0, strict=True)
+    """The most characters. Example: `400`."""
     min_chars: int | None = Field(default=None, ge=0, strict=True)
+    """The fewest characters. Example: `20`."""
 
     def rule(self, cases: Sequence[Case], base: Path) -> Rule:
         return text.length(self.max_words, self.min_words, self.max_chars, self.min_chars)
@@ -270,6 +300,7 @@ class _Length(OfTurns):
 
 class _Latency(Kind):
     max_s: float | None = Field(default=None, gt=0)
+    """The most seconds; without it the score is the seconds. Example: `2`."""
 
     def rule(self, cases: Sequence[Case], base: Path) -> Rule:
         return text.latency(self.max_s)
@@ -285,6 +316,7 @@ class _OfOutput(OfTurns):
     """A check of answers: it needs no expected one."""
 
     allow: Annotated[list[str], BeforeValidator(_as_list)] = Field(default_factory=list)
+    """Texts that are no finding. Example: `[https://shop.example/returns]`."""
 
     def needs_expected(self) -> bool:
         return False
@@ -295,6 +327,7 @@ class _OfOutput(OfTurns):
 
 class _PromptLeak(_OfOutput):
     letters: int | None = Field(default=None, ge=20, strict=True)
+    """How many letters in a row of the instructions are a leak. Example: `40`."""
 
     def rule(self, cases: Sequence[Case], base: Path) -> Rule:
         return clean.clean(self.kind, allow=self.allow, letters=self.letters)
@@ -302,6 +335,7 @@ class _PromptLeak(_OfOutput):
 
 class _Links(_OfOutput):
     hosts: Annotated[list[str], BeforeValidator(_as_list)] = Field(default_factory=list)
+    """Hosts that links may lead to. Example: `[shop.example]`."""
 
     def rule(self, cases: Sequence[Case], base: Path) -> Rule:
         return clean.clean(self.kind, allow=self.allow, hosts=self.hosts)
@@ -309,6 +343,7 @@ class _Links(_OfOutput):
 
 class _LeakedData(_OfOutput):
     own_data: bool = True
+    """Whether personal data of the case and the prompt may be said. Example: `false`."""
 
     def rule(self, cases: Sequence[Case], base: Path) -> Rule:
         return clean.clean(self.kind, allow=self.allow, own_data=self.own_data)
@@ -326,6 +361,7 @@ class FunctionKind(OfTurns):
     """`function`: a function in a module of the project or of an installed package."""
 
     function: str
+    """The function, as `module:function`. Example: `house_rules:polite`."""
 
     def rule(self, cases: Sequence[Case], base: Path) -> Rule:
         """Import the function."""
@@ -348,11 +384,19 @@ class JudgeKind(Kind):
     """A model that scores; it makes a judge instead of a rule."""
 
     prompt: str
+    """The judge's prompt file, its rubric. Example: `judges/polite.prompty`."""
     model: str | None = None
+    """The model that judges; by default that of the prompt's file. Example:
+    `openai/gpt-4.1-mini`."""
     params: dict[str, Any] = Field(default_factory=dict)
+    """The parameters of its calls. Example: `{max_tokens: 60}`."""
     baseline: str | None = None
+    """The variant whose answers the others are compared with, in pairs. Example: `short`."""
     scale: list[Annotated[int, Field(strict=True)]] | None = None
+    """The lowest and the highest grade, instead of yes or no. Example: `[1, 5]`."""
     column: str | None = None
+    """The column of the cases that it sees as `expected`; a case without a value there is not
+    judged. Example: `must_have`."""
 
     def judge(self, base: Path) -> Judge:
         """The judge that these options describe; its prompt's path starts from `base`."""
@@ -373,7 +417,9 @@ class GoalKind(JudgeKind):
     """`goal`: a judge that sees the whole path; it has a rubric of its own."""
 
     prompt: str | None = None  # type: ignore[assignment]
+    """A rubric of your own, instead of the built-in one. Example: `judges/goal.prompty`."""
     goal: str = "goal"
+    """The column of the cases that says what the goal is. Example: `goal`."""
 
     def judge(self, base: Path) -> Judge:
         """The judge; without a prompt, with the rubric of `goal`."""
@@ -399,10 +445,18 @@ class _OfPath(Kind):
 
 class _ToolCalls(_OfPath):
     order: str = "exact"
+    """How the calls are compared: `exact`, `in_order`, `any_order`, `subset` or `superset`.
+    Example: `in_order`."""
     arguments: str = "exact"
+    """How arguments are compared: `exact`, `expected` (others may be added) or `ignore`. Example:
+    `expected`."""
     rules: dict[str, Any] = Field(default_factory=dict)
+    """Rules for arguments of one tool, or of all. Example: `{refund.amount: {rule: number,
+    tolerance: 0.01}}`."""
     column: str = COLUMN
+    """The column of the cases with the right calls. Example: `expected_calls`."""
     calls: list[Any] | None = None
+    """The right calls of all cases that say nothing. Example: `[{name: look_up}]`."""
 
     def rule(self, cases: Sequence[Case], base: Path) -> Rule:
         how = (self.order, self.arguments, self.rules, self.column, self.calls)
@@ -412,10 +466,15 @@ class _ToolCalls(_OfPath):
 class _Steps(_OfPath):
     # Strict: `max: true` is a mistake, not the number 1.
     max: int | None = Field(default=None, ge=0, strict=True)
+    """The most requests to the model. Example: `6`."""
     max_calls: int | None = Field(default=None, ge=0, strict=True)
+    """The most calls of tools. Example: `8`."""
     max_failed: int | None = Field(default=None, ge=0, strict=True)
+    """The most calls without a proper reply. Example: `0`."""
     max_repeated: int | None = Field(default=None, ge=0, strict=True)
+    """The most calls of the same tool with the same arguments. Example: `1`."""
     max_wasted: int | None = Field(default=None, ge=0, strict=True)
+    """The most calls that brought nothing new. Example: `0`."""
 
     def limits(self) -> dict[str, int]:
         """The limits that are given, by what they limit."""
@@ -437,6 +496,7 @@ class _Steps(_OfPath):
 
 class _ForbiddenTools(_OfPath):
     tools: Annotated[list[str], BeforeValidator(_as_list)] = Field(default_factory=list)
+    """Tools that must not be called. Example: `[delete_customer]`."""
 
     def rule(self, cases: Sequence[Case], base: Path) -> Rule:
         return ForbiddenTools(self.tools, cases)
@@ -446,9 +506,15 @@ class StateKind(_OfPath):
     """`state`: the made world after a path, by a function or as the case expects it."""
 
     function: str | None = None
+    """A function that looks at the made world, as `module:function`. Example:
+    `desk_checks:books_balance`."""
     rules: dict[str, Any] = Field(default_factory=dict)
+    """Rules by place in the world, with `*` for one name. Example: `{orders.*.total: {rule: number,
+    tolerance: 0.01}}`."""
     rest: str = "unchanged"
+    """What the rest of the world must be: `unchanged`, or `ignore`. Example: `ignore`."""
     column: str = EXPECTED
+    """The column of the cases with the expected world. Example: `expected_world`."""
 
     def rule(self, cases: Sequence[Case], base: Path) -> Rule:
         """Import the function, or compare with the expected world."""

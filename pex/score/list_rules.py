@@ -24,11 +24,12 @@ class Items(FieldRule):
     """A rule for lists, with a rule for their items."""
 
     items: Any = "text"
-    """The rule for the items; a `FieldRule` once the rule is made."""
+    """The rule for the items. Example: `number`."""
     partial: bool = False
-    """Whether the score is the share that is right (F1), not whether everything is."""
+    """Whether the score is the share that is right (F1), not whether everything is. Example:
+    `true`."""
     separator: Annotated[str, Field(min_length=1)] | None = None
-    """What separates the items if the list is written as one text."""
+    """What separates the items if the list is written as one text. Example: `","`."""
 
     def __call__(self, given: Any, wanted: Any) -> Score:
         """The score of a given list."""
@@ -109,6 +110,7 @@ class _List(Items):
     """The same items as often, in the same order unless `order` is False."""
 
     order: bool = True
+    """Whether the items must be in the same order. Example: `false`."""
 
     def _lists(self, given: list[Any], wanted: list[Any]) -> Score:
         if self.order:

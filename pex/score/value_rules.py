@@ -39,8 +39,10 @@ class FieldRule(Strict):
     """
 
     rule: str
+    """The name of the rule. Example: `number`."""
     weight: _Amount = 1.0
-    """How much the field counts in the share of right fields; 0: shown, not counted."""
+    """How much the field counts in the share of right fields; 0: shown, not counted. Example:
+    `2`."""
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
@@ -134,9 +136,12 @@ class _Number(FieldRule):
     """The same number, within a tolerance; a text may write it with unit and separators."""
 
     tolerance: _Amount = 0.0
+    """How far off the number may be, in its own unit. Example: `0.01`."""
     relative: _Amount = 0.0
+    """How far off it may be, as a share of the expected one. Example: `0.001`."""
     decimal: str | None = Field(default=None, pattern=r"^[.,]$")
-    """The decimal sign in texts; None: 1,234 and 1.234 are whichever of the two is expected."""
+    """The decimal sign in texts; without it, 1,234 and 1.234 are whichever of the two is expected.
+    Example: `","`."""
 
     def compare(self, given: Any, wanted: Any) -> Score:
         numbers = self._read(wanted)
@@ -189,7 +194,8 @@ class _Date(FieldRule):
     """The same day, in any usual way of writing, and the same time if one is expected."""
 
     day_first: bool | None = None
-    """What 01/05/2024 is: 1 May if True, January 5 if False."""
+    """What 01/05/2024 is: 1 May if true, January 5 if false; without it such a date is never
+    guessed. Example: `true`."""
 
     def compare(self, given: Any, wanted: Any) -> Score:
         target, found = read_date(wanted, self.day_first), read_date(given, self.day_first)
@@ -217,8 +223,10 @@ class _Similarity(FieldRule):
     """How alike two texts are (normalised edit distance)."""
 
     ignore_case: bool = False
+    """Whether upper and lower case are the same. Example: `true`."""
     threshold: _Share | None = None
-    """From which likeness on the field is right; None: the likeness itself is the score."""
+    """How alike the texts must be, from 0 to 1; without it the likeness is the score. Example:
+    `0.8`."""
 
     def compare(self, given: Any, wanted: Any) -> Score:
         from rapidfuzz import fuzz
@@ -241,9 +249,11 @@ class _Regex(FieldRule):
     """A pattern matches the given value."""
 
     pattern: str | None = None
-    """None: the expected value is the pattern."""
+    """The pattern; without it, the expected value is the pattern. Example: `"[A-Z]{2}[0-9]{4}"`."""
     ignore_case: bool = False
+    """Whether upper and lower case are the same. Example: `true`."""
     full: bool = False
+    """Whether the whole value must match. Example: `true`."""
 
     def _without(self, given: Any, wanted: Any) -> Score:
         if given is not None and self.pattern is not None:

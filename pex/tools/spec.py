@@ -24,9 +24,14 @@ class ToolSpec(Strict):
     """What every implementation has."""
 
     kind: str
+    """What replies: `function`, `recorded`, `made` or `mcp`. Example: `recorded`."""
     timeout_s: float = Field(default=30.0, gt=0)
+    """How many seconds a reply may take. Example: `30`."""
     max_chars: int = Field(default=100_000, ge=1)
+    """The longest reply, in characters. Example: `100000`."""
     effects: bool = False
+    """Whether it does something outside (sends, pays, deletes): it then runs only where
+    `allow_effects` names it. Example: `true`."""
 
 
 class FunctionSpec(ToolSpec):
@@ -34,6 +39,7 @@ class FunctionSpec(ToolSpec):
 
     kind: Literal["function"]
     function: str
+    """The function, as `module:function`. Example: `orders:lookup`."""
 
     @field_validator("function")
     @classmethod
@@ -50,13 +56,16 @@ class RecordedSpec(ToolSpec):
 
     kind: Literal["recorded"]
     column: str = REPLIES
+    """The column of the cases with the recorded replies. Example: `tool_replies`."""
 
 
 class MadeReply(Strict):
     """The reply to calls that have these arguments."""
 
     arguments: dict[str, Any] = Field(default_factory=dict)
+    """The arguments that a call must have. Example: `{city: Köln}`."""
     reply: Any
+    """The reply to it. Example: `{sky: clear, celsius: 21}`."""
 
 
 class MadeSpec(ToolSpec):
@@ -64,7 +73,10 @@ class MadeSpec(ToolSpec):
 
     kind: Literal["made"]
     reply: Any = None
+    """The reply to every other call; `{city}` stands for an argument. Example: `There is no weather
+    for {city}.`."""
     replies: list[MadeReply] = Field(default_factory=list)
+    """Replies by arguments. Example: `[{arguments: {city: Köln}, reply: {sky: clear}}]`."""
 
 
 class McpSpec(ToolSpec):
@@ -72,7 +84,9 @@ class McpSpec(ToolSpec):
 
     kind: Literal["mcp"]
     command: list[str] = Field(min_length=1)
+    """The command that starts the server. Example: `[python, server.py]`."""
     tool: str | None = None
+    """The tool's name at the server, if it is another one. Example: `lookup_order`."""
 
 
 _SPECS: dict[str, type[ToolSpec]] = {
