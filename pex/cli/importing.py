@@ -34,6 +34,14 @@ def import_file(
         list[str] | None,
         typer.Option(metavar="ID", help="A trace in MLflow, as a case. Can be repeated."),
     ] = None,
+    code: Annotated[
+        Path | None,
+        typer.Option(
+            "--code",
+            metavar="SRC",
+            help="A folder or file of Python: the prompts in it; nothing is run.",
+        ),
+    ] = None,
     to: Annotated[
         Path | None,
         typer.Option(
@@ -51,6 +59,12 @@ def import_file(
     makes experiments/NAME with experiment.yaml, prompts, cases and IMPORT.md: what was taken over,
     what was changed and how, what was left out and why. Then: pexlab run
     experiments/NAME/experiment.yaml --dry-run.
+
+    pexlab import prompts/        (text files, with {x}, {{x}}, ${x} or <x>)
+
+    pexlab import cases.xlsx      (a table with prompts or cases)
+
+    pexlab import --code src/     (prompts in Python: f-strings, calls, LangChain)
 
     pexlab import results.json --name shop
 
@@ -75,8 +89,15 @@ def import_file(
     if trace:
         _import_traces(file, trace, to, as_json)
         return
+    if code is not None:
+        if file is not None or tool is not None:
+            raise PexError("--code SRC stands alone, without a FILE or --from")
+        _import_project(code, "python", name, to, as_json)
+        return
     if file is None:
-        raise PexError("pexlab import: which file?", hint="or --trace ID --to EXPERIMENT.yaml")
+        raise PexError(
+            "pexlab import: which file?", hint="or --code SRC, --trace ID --to EXPERIMENT.yaml"
+        )
     from pex.importers.projects import is_project
     from pex.monitoring.otlp_file import is_otlp
 

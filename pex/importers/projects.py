@@ -13,6 +13,7 @@ from pex.importers.imported import Imported, new_name, unreadable
 from pex.importers.inspect_log import zip_names
 from pex.importers.prompt_folder import is_prompt_folder, read_prompt_folder
 from pex.importers.promptfoo_config.read import is_promptfoo_config, read_promptfoo_config
+from pex.importers.python_code.read import is_python_code, read_python_code
 from pex.importers.recorded import TOOLS
 from pex.importers.write_project import write_project
 
@@ -22,6 +23,7 @@ UTF-8; of a zip file, it has the names of the entries."""
 
 READERS: dict[str, tuple[Looks, Callable[[Path], Imported]]] = {
     "promptfoo": (is_promptfoo_config, read_promptfoo_config),
+    "python": (is_python_code, read_python_code),
     "text": (is_prompt_folder, read_prompt_folder),
 }
 """By the tool's name: whether a file or folder looks like its project, and its reader. The first
