@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import importlib.util
 
 from pex.core.errors import PexError
@@ -54,9 +53,8 @@ def install_line(extra: str) -> str:
     return f'pip install "pexlab[{extra}]"'
 
 
-@functools.cache
 def missing(extra: str) -> tuple[str, ...]:
-    """The packages of an extra that are not installed; looked up once for a process.
+    """The packages of an extra that are not installed.
 
     Example:
         >>> missing("lab")

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 from pex.core import jsontext
 from pex.core.canonical_json import canonical_json
 from pex.core.errors import PexError
-from pex.core.extras import missing
 from pex.core.includes import among
 from pex.core.prompt import Prompt
 
@@ -223,11 +222,12 @@ def _template(prompt: Prompt) -> tuple[str, str]:
     first = prompt.messages[0]
     if len(prompt.messages) == 1 and first["role"] == "user" and isinstance(first["content"], str):
         return "text", first["content"]
-    if missing("lab"):  # nothing is saved to the registry then
-        return "chat", json.dumps(prompt.messages, ensure_ascii=False)
-    from mlflow.types.chat import ChatMessage
     from pydantic import ValidationError
 
+    try:
+        from mlflow.types.chat import ChatMessage
+    except ModuleNotFoundError:  # nothing is saved to the registry then
+        return "chat", json.dumps(prompt.messages, ensure_ascii=False)
     for number, message in enumerate(prompt.messages, 1):
         try:
             ChatMessage.model_validate(message)
@@ -262,11 +262,12 @@ def _model_config(prompt: Prompt) -> dict[str, Any]:
     if "stop" in config:
         stop = config.pop("stop")
         config["stop_sequences"] = [stop] if isinstance(stop, str) else stop
-    if missing("lab"):  # nothing is saved to the registry then
-        return config
-    from mlflow.entities.model_registry import PromptModelConfig
     from pydantic import ValidationError
 
+    try:
+        from mlflow.entities.model_registry import PromptModelConfig
+    except ModuleNotFoundError:  # nothing is saved to the registry then
+        return config
     try:
         PromptModelConfig.from_dict(config)
     except ValidationError as error:

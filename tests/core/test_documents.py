@@ -143,7 +143,7 @@ def test_a_missing_package_says_how_to_install_it(
 ) -> None:
     (folder / "other.pdf").write_bytes(made("not read before"))
     monkeypatch.setitem(sys.modules, "pypdfium2", None)
-    with pytest.raises(pex.PexError, match=r"pypdfium2\n.*pip install 'pexlab\[documents\]'"):
+    with pytest.raises(pex.PexError, match=r'pypdfium2\n.*pip install "pexlab\[documents\]"'):
         content("![pdf as text]({{ f }})", folder, "other.pdf")
 
 

@@ -139,5 +139,5 @@ def test_an_error_of_the_workbench_is_raised_not_swallowed() -> None:
 
 def test_without_the_package_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(PexError, match=r"needs the package gepa\n.*pexlab\[improve\]"):
+    with pytest.raises(PexError, match=r"needs the extra 'improve' \(gepa\)\n.*pexlab\[improve\]"):
         Gepa()
