@@ -27,6 +27,8 @@ COMMANDS = {
     "score": "Rescore a recorded run's answers; no model is called, except by judges.",
     "runs": "List the recorded runs: id, experiment, name, when, verdict.",
     "compare": "Compare two recorded runs case by case; no model is called.",
+    "changes": "Compare the prompts that a branch changes with its base branch: a comment in "
+    "Markdown.",
     "report": "Write one HTML file about a recorded run: what was run, table, cases side by side.",
     "record": "Upload missing parts of a run to MLflow; no model is called.",
     "spend": "Show what the project has spent, from the ledger beside the journal.",

@@ -6,6 +6,7 @@ import shlex
 import shutil
 from pathlib import Path
 
+from pex.changes.workflow import workflow
 from pex.project.schemas import SCHEMAS
 from pex.project.shipped import EXPERIMENT, shipped_files
 
@@ -93,6 +94,7 @@ def write(
         Path(".github/workflows/prompts.yml"): WORKFLOW.replace(
             "EXPERIMENT", shlex.quote(experiment.as_posix())
         ),
+        Path(".github/workflows/changed-prompts.yml"): workflow(),
     }
     origin = shipped_files()
     copies = [*NOTEBOOKS, *SCHEMAS, *_files(origin / EXPERIMENT, origin)]

@@ -102,7 +102,7 @@ def compared(
     rule = _rule(experiment, metric, margin, confidence)
     one = prompt_of(prompt, experiment, session.root)
     other = prompt_of(baseline, experiment, session.root)
-    same = one.digest == other.digest
+    same = (one.digest, one.model) == (other.digest, other.model)
     if other.name == one.name:
         other = other.called(f"{one.name}.{BASELINE}", other.origin)
     if same:

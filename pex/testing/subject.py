@@ -48,13 +48,16 @@ def prompt_of(given: Subject, experiment: Experiment, root: Path) -> Prompt:
 def variants_with(experiment: Experiment, prompts: list[Prompt]) -> list[Variant]:
     """The experiment's models and parameters with other prompts.
 
-    Parameters that the experiment gives to some of its variants only are given to all prompts.
+    If the experiment's prompts name their models, so do these. Parameters that it gives to some of
+    its variants only are given to all prompts.
     """
     own = experiment.variants
     listed = {variant.prompt: None for variant in own}
     if all(prompt in listed for prompt in prompts):
         return [variant for prompt in prompts for variant in own if variant.prompt == prompt]
     models = list(dict.fromkeys(variant.via or variant.model for variant in own))
+    if all(variant.model == variant.prompt.model for variant in own):
+        models = [] if all(prompt.model for prompt in prompts) else models  # each names its own
     params = []
     for variant in own:
         if dict(variant.params) not in params:
