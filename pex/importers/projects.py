@@ -9,8 +9,12 @@ from pathlib import Path
 from pex.core.errors import PexError, nearest
 from pex.core.project import find_project
 from pex.core.textfile import LARGEST_MB, read_bytes
+from pex.importers.datasets import is_langfuse, is_phoenix, read_langfuse, read_phoenix
+from pex.importers.evals_registry import is_evals_registry, read_evals_registry
 from pex.importers.imported import Imported, new_name, unreadable
 from pex.importers.inspect_log import zip_names
+from pex.importers.inspect_project import is_inspect_task, read_inspect_task
+from pex.importers.openai_evals import is_openai_eval, read_openai_eval
 from pex.importers.prompt_folder import is_prompt_folder, read_prompt_folder
 from pex.importers.promptfoo_config.read import is_promptfoo_config, read_promptfoo_config
 from pex.importers.python_code.read import is_python_code, read_python_code
@@ -24,6 +28,11 @@ UTF-8; of a zip file, it has the names of the entries."""
 READERS: dict[str, tuple[Looks, Callable[[Path], Imported]]] = {
     "promptfoo": (is_promptfoo_config, read_promptfoo_config),
     "python": (is_python_code, read_python_code),
+    "inspect-task": (is_inspect_task, read_inspect_task),
+    "openai-evals": (is_openai_eval, read_openai_eval),
+    "evals-registry": (is_evals_registry, read_evals_registry),
+    "langfuse": (is_langfuse, read_langfuse),
+    "phoenix": (is_phoenix, read_phoenix),
     "text": (is_prompt_folder, read_prompt_folder),
 }
 """By the tool's name: whether a file or folder looks like its project, and its reader. The first

@@ -25,6 +25,8 @@ from pex.importers.found import Found, name_of, unknown
 from pex.importers.garak import is_garak, read_garak
 from pex.importers.inspect_log import is_inspect, zip_names
 from pex.importers.inspect_results import read_inspect
+from pex.importers.openai_evals import has_output_items
+from pex.importers.openai_results import read_openai_results
 from pex.importers.promptfoo import is_promptfoo, read_promptfoo
 from pex.importers.pyrit import is_pyrit, read_pyrit
 from pex.project.settings import load_settings
@@ -33,6 +35,7 @@ from pex.score.frame import build_frame
 
 TOOLS: dict[str, tuple[Callable[[str], bool], Callable[[Path], Found]]] = {
     "inspect": (is_inspect, read_inspect),
+    "openai-results": (has_output_items, read_openai_results),
     "garak": (is_garak, read_garak),
     "pyrit": (is_pyrit, read_pyrit),
     "promptfoo": (is_promptfoo, read_promptfoo),
