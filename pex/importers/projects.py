@@ -19,6 +19,7 @@ from pex.importers.prompt_folder import is_prompt_folder, read_prompt_folder
 from pex.importers.promptfoo_config.read import is_promptfoo_config, read_promptfoo_config
 from pex.importers.python_code.read import is_python_code, read_python_code
 from pex.importers.recorded import TOOLS
+from pex.importers.table_file import is_table, read_table
 from pex.importers.write_project import write_project
 
 Looks = Callable[[Path, str], bool]
@@ -27,12 +28,13 @@ UTF-8; of a zip file, it has the names of the entries."""
 
 READERS: dict[str, tuple[Looks, Callable[[Path], Imported]]] = {
     "promptfoo": (is_promptfoo_config, read_promptfoo_config),
-    "python": (is_python_code, read_python_code),
     "inspect-task": (is_inspect_task, read_inspect_task),
     "openai-evals": (is_openai_eval, read_openai_eval),
     "evals-registry": (is_evals_registry, read_evals_registry),
     "langfuse": (is_langfuse, read_langfuse),
     "phoenix": (is_phoenix, read_phoenix),
+    "python": (is_python_code, read_python_code),
+    "table": (is_table, read_table),
     "text": (is_prompt_folder, read_prompt_folder),
 }
 """By the tool's name: whether a file or folder looks like its project, and its reader. The first

@@ -13,6 +13,8 @@ FILE = "IMPORT.md"
 KINDS: tuple[What, ...] = ("taken over", "changed", "left out")
 _MOST_PLACES = 5
 """Places that are named on the command line; the file names all of them."""
+_MOST_TAKEN_OVER = 12
+"""Kinds of what was taken over that the command line lists; more are only counted."""
 
 
 def counts(notes: Sequence[Note]) -> dict[What, int]:
@@ -39,21 +41,23 @@ def sentence(notes: Sequence[Note]) -> str:
 
 
 def report_text(imported: Imported, file: Path) -> str:
-    """The report for the command line: what was taken over is only counted.
+    """The report for the command line; what was taken over is listed if it is not much.
 
     Args:
         imported: the project, with its notes.
         file: the experiment that was written.
     """
     lines = [f"{imported.tool}: {sentence(imported.notes)}"]
-    for kind in KINDS[1:]:
+    for kind in KINDS:
         grouped = places_by_reason(imported.notes, kind)
+        if kind == KINDS[0] and len(grouped) > _MOST_TAKEN_OVER:
+            continue
         lines += [f"{kind}:"] if grouped else []
         for how, places in grouped.items():
             more = f" and {len(places) - _MOST_PLACES} more" if len(places) > _MOST_PLACES else ""
             where = ", ".join(places[:_MOST_PLACES])
             lines.append(f"  {where}{more}: {how}" if how else f"  {where}{more}")
-    return clean("\n".join([*lines, f"written: {file} ({FILE} beside it has this report)"]))
+    return clean("\n".join([*lines, f"written: {file} ({FILE} beside it has this report in full)"]))
 
 
 def report_markdown(imported: Imported, source: str) -> str:

@@ -99,8 +99,10 @@ def complete(imported: Imported) -> Imported:
         how = "there were no cases: cases.jsonl has one, with empty values to fill in"
         notes.append(Note("cases", "changed", how))
     if not prompts and not imported.variants:
-        prompts = [_showing(list(known_variables(cases)))]
-        how = "there was no prompt: prompts/all-columns.prompty shows every column of a case"
+        checked = _columns_of(imported.scorers)
+        shown = [name for name in known_variables(cases) if name not in checked]
+        prompts = [_showing(shown or list(known_variables(cases)))]
+        how = "there was no prompt: prompts/all-columns.prompty shows the columns of a case"
         notes.append(Note("prompts", "changed", how))
     models = list(imported.models)
     if not models and not imported.variants and any(prompt.model is None for prompt in prompts):
@@ -172,6 +174,13 @@ def _redacted(value: Any) -> Any:
 
 def _prompts_of(imported: Imported) -> list[Prompt]:
     return [*imported.prompts, *(variant.prompt for variant in imported.variants)]
+
+
+def _columns_of(scorers: Sequence[Any]) -> set[str]:
+    """The columns that scorers read: what an answer has to be is no part of a prompt."""
+    given = (item.column if isinstance(item, Judge) else item.get("column")
+             for item in scorers if not isinstance(item, str))  # fmt: skip
+    return {name for name in given if name}
 
 
 def _showing(columns: Sequence[str]) -> Prompt:

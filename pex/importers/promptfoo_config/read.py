@@ -261,3 +261,15 @@ def _variants(prompts: Sequence[tuple[Given, Prompt]], models: Sequence[Target])
             key = (prompt.name, target.model, repr(sorted(target.params.items())))
             found.setdefault(key, Variant(prompt, target.model, target.params))
     return list(found.values())
+
+
+def read_promptfoo_tests(path: Path) -> Imported:
+    """Read a table of promptfoo's tests, with columns such as `__expected`, without its prompts.
+
+    Args:
+        path: a CSV or a spreadsheet.
+    """
+    sources = Sources.of(path)
+    rows = read_rows_of({"tests": path.name}, sources)
+    cases, scorers = _cases(rows, [], _other_names(rows), _around(rows), sources)
+    return Imported(tool=TOOL, name=path.stem, cases=cases, scorers=scorers, notes=sources.notes)
