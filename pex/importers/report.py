@@ -12,7 +12,7 @@ from pex.importers.imported import Imported, Note, What
 FILE = "IMPORT.md"
 KINDS: tuple[What, ...] = ("taken over", "changed", "left out")
 _MOST_PLACES = 5
-"""Places that are named on the command line; the file names all of them."""
+"""Places that are named on the command line; the file names all that was changed or left out."""
 _MOST_TAKEN_OVER = 12
 """Kinds of what was taken over that the command line lists; more are only counted."""
 
@@ -77,19 +77,21 @@ def report_markdown(imported: Imported, source: str) -> str:
         if grouped:
             lines += ["", f"## {kind.capitalize()}", ""]
         for how, places in grouped.items():
-            where = ", ".join(f"`{_inline(place)}`" for place in places)
+            named = places[:_MOST_PLACES] if kind == KINDS[0] else places
+            where = ", ".join(f"`{_inline(place)}`" for place in named)
+            where += f" and {len(places) - len(named)} more" if len(named) < len(places) else ""
             lines.append(f"- {where}: {_escaped(how)}" if how else f"- {where}")
     lines += ["", "Nothing in the files was executed, and no key was copied."]
     return clean("\n".join(lines)) + "\n"
 
 
 def places_by_reason(notes: Sequence[Note], kind: What) -> dict[str, list[str]]:
-    """The places by what is said of them, each in the order of the first."""
-    found: dict[str, list[str]] = {}
+    """The places by what is said of them, each once and in the order of the first."""
+    found: dict[str, dict[str, None]] = {}
     for note in notes:
         if note.what == kind:
-            found.setdefault(_one_line(note.how), []).append(_one_line(note.where))
-    return found
+            found.setdefault(_one_line(note.how), {})[_one_line(note.where)] = None
+    return {how: list(places) for how, places in found.items()}
 
 
 def _one_line(text: str) -> str:

@@ -199,7 +199,7 @@ def _scorer(expected: Sequence[Any]) -> tuple[str, str]:
     kinds = {text.casefold() for text in texts}
     if len(kinds) <= min(20, len(texts) / 2) and len(kinds) > 1:
         return "label", f"{len(kinds)} labels that repeat"
-    return "contains", "the answer has to contain the expected text"
+    return "contains", "the answer has to contain it"
 
 
 def _column(names: Sequence[str], known: Sequence[str]) -> str | None:

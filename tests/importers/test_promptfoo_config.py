@@ -133,7 +133,7 @@ def test_a_key_is_said_by_name_and_written_nowhere(here: Path) -> None:
     assert "providers[0].config.apiKey: keys are not copied" in done.stdout
     for file in here.rglob("*"):
         assert file.is_dir() or "the-key-of-nobody" not in file.read_text("utf-8"), file
-    assert "javascript: code is never run" in done.stdout
+    assert "test 4, assert[4]: javascript: code is never run" in done.stdout
     done = pexlab("run", "experiments/Shop-answers/experiment.yaml", "--dry-run", folder=here)
     assert done.returncode == 0, done.stderr
 

@@ -26,7 +26,8 @@ _TABLES = (".csv", ".tsv", ".xlsx")
 class Row:
     """A test with its default values filled in and its lists multiplied out.
 
-    `id` is its number in promptfoo, with a second number for the combinations of its lists.
+    `id` is its number in promptfoo, with a second number for the combinations of its lists. The
+    first `usual` assertions are those of `defaultTest`.
     """
 
     id: str
@@ -35,6 +36,7 @@ class Row:
     asserts: Sequence[Mapping[str, Any]]
     options: Mapping[str, Any]
     test: Mapping[str, Any]
+    usual: int = 0
 
 
 def read_rows_of(config: Mapping[str, Any], sources: Sources) -> list[Row]:
@@ -228,7 +230,8 @@ def _rows(
     for part, chosen in enumerate(combined, 1):
         case_id = f"{number}.{part}" if len(combined) > 1 else str(number)
         loaded = {key: _loaded(value, key, where, sources) for key, value in chosen.items()}
-        rows.append(Row(case_id, where, loaded, asserts, options, whole))
+        usual = len(_list(default.get("assert")))
+        rows.append(Row(case_id, where, loaded, asserts, options, whole, usual))
     return rows
 
 

@@ -79,7 +79,8 @@ def _flat(row: Row, sources: Sources) -> list[tuple[str, Mapping[str, Any]]]:
     found: list[tuple[str, Mapping[str, Any]]] = []
     test = f"test {row.id}"
     for number, given in enumerate(row.asserts):
-        where = f"{test}, assert[{number}]"
+        own = f"{test}, assert[{number - row.usual}]"
+        where = own if number >= row.usual else f"defaultTest.assert[{number}]"
         if given.get("type") != "assert-set":
             found.append((where, given))
         elif given.get("threshold") is not None:
