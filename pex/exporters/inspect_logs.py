@@ -20,7 +20,7 @@ from pex.core.version import __version__
 from pex.exporters.exported import Exported, as_string, file_name
 from pex.exporters.rows import Row, by_variant, tokens
 from pex.importers.imported import Note
-from pex.importers.inspect_results import MADE_BY_PEX
+from pex.importers.own_cases import MADE_BY_PEX
 from pex.score.frame import yes_no
 
 if TYPE_CHECKING:

@@ -18,6 +18,7 @@ from pex.core.yamltext import dump_yaml
 from pex.exporters.exported import Exported, file_name
 from pex.exporters.promptfoo_asserts import assert_of
 from pex.importers.imported import Note
+from pex.importers.own_cases import MADE_BY_PEX
 from pex.project.settings import load_settings
 
 if TYPE_CHECKING:
@@ -157,6 +158,12 @@ def _tests(experiment: Experiment, notes: list[Note]) -> list[dict[str, Any]]:
     defaults: dict[str, Any] = {}
     for variant in experiment.variants:
         defaults |= variant.prompt.defaults
+    shown = any("expected" in variant.prompt.variables for variant in experiment.variants)
+    lists = any(
+        isinstance(item, list) for case in experiment.cases for item in case.inputs.values()
+    )
+    if lists:
+        notes.append(Note("lists", "changed", "promptfoo writes them as 'a,b' into a prompt"))
     said: set[tuple[str, str]] = set()
     tests = []
     for case in experiment.cases:
@@ -170,7 +177,7 @@ def _tests(experiment: Experiment, notes: list[Note]) -> list[dict[str, Any]]:
                 notes.append(
                     Note(f"scorer '{name}'", "left out" if made is None else "changed", how)
                 )
-        tests.append(_test(case, {**defaults, **case.values}, asserts))
+        tests.append(_test(case, {**defaults, **case.values}, asserts, shown))
     named = {name for name, _ in said}
     notes += [Note(f"scorer '{name}'", "taken over") for name in names if name not in named]
     notes.append(Note("cases", "taken over", count=len(tests)))
@@ -178,17 +185,19 @@ def _tests(experiment: Experiment, notes: list[Note]) -> list[dict[str, Any]]:
 
 
 def _test(
-    case: Case, values: Mapping[str, Any], asserts: Sequence[Mapping[str, Any]]
+    case: Case, values: Mapping[str, Any], asserts: Sequence[Mapping[str, Any]], expected: bool
 ) -> dict[str, Any]:
+    """A test; what promptfoo has no word for is in its metadata, by which `import` finds it."""
     values = {**values}
-    if case.expected is not None:
+    if case.expected is not None and expected:
         values["expected"] = case.expected
     found: dict[str, Any] = {"description": case.id, "vars": values}
     if any(isinstance(value, list) for value in values.values()):
         # Otherwise promptfoo makes a test of each element.
         found["options"] = {"disableVarExpansion": True}
-    metadata = {"case_id": case.id, "group": case.group, "tags": [*case.tags]}
-    found["metadata"] = {key: value for key, value in metadata.items() if value not in (None, [])}
+    own = {"id": case.id, "group": case.group, "tags": [*case.tags], "expected": case.expected}
+    own = {key: value for key, value in own.items() if value not in (None, [])}
+    found["metadata"] = {MADE_BY_PEX: own}
     if asserts:
         found["assert"] = list(asserts)
     return found

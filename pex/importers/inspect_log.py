@@ -30,7 +30,8 @@ EXTRA = 'pip install "pexlab[inspect]" reads it with inspect-ai'
 _ZSTANDARD = 93
 _MOST_MB = 500
 """Of an entry, unpacked: a larger one would fill the memory."""
-_CHUNKED = "/sample.json"
+_MOST_TOTAL_MB = 10_000
+"""Of all entries, unpacked; events, most of a log, are dropped at once."""
 _EVENTS = ("events", "events_data", "store", "timelines")
 """Parts of a sample that pex does not read; they are most of a log."""
 
@@ -106,6 +107,11 @@ def _from_entries(path: Path, archive: zipfile.ZipFile, file: IO[bytes]) -> dict
     def read(name: str) -> Any:
         return _parsed(_unpacked(entries[name], archive, file, path), path, name)
 
+    total = sum(entry.file_size for entry in entries.values()) / 1e6
+    if total > _MOST_TOTAL_MB:
+        raise PexError(
+            f"{path}: it has {total:,.0f} MB unpacked, at most {_MOST_TOTAL_MB:,} MB are read"
+        )
     head = next((n for n in ("header.json", "_journal/start.json") if n in entries), None)
     if head is None:
         raise unknown(path, "it has no header.json and no _journal/start.json", "Inspect")

@@ -18,9 +18,8 @@ from typing import Any
 from pex.core.score import WORDS, Score
 from pex.importers.found import Found, FoundAnswer, name_of, unknown
 from pex.importers.inspect_log import content_text, read_log, reasoning_text, samples_of
+from pex.importers.own_cases import MADE_BY_PEX, own_part
 
-MADE_BY_PEX = "pexlab"
-"""The key of a log's metadata by which pex knows a log that it wrote."""
 _LETTERS = {"C": True, "I": False, "P": 0.5}
 _STOPS = {"max_tokens": "length", "model_length": "length"}
 
@@ -77,7 +76,7 @@ def _answer(
         counts["limits"] += 1
     if _calls_of_model(messages) > 1 and any("model_graded" in scorer for scorer in scores):
         counts["graded usage"] += 1
-    more = _of_pex(sample, own)
+    more = own_part(sample.get("metadata")) if own else {}
     return FoundAnswer(
         key=str(sample.get("id")),
         text=input_text(sample.get("input")),
@@ -108,12 +107,6 @@ def input_text(given: Any) -> str:
     if len(said) == 1:
         return said[0][1]
     return "\n\n".join(f"{role}: {text}" for role, text in said)
-
-
-def _of_pex(sample: Mapping[str, Any], own: bool) -> Mapping[str, Any]:
-    """What pex wrote of a case beside its columns: group, tags, an expected answer of any kind."""
-    found = (sample.get("metadata") or {}).get(MADE_BY_PEX) if own else None
-    return found if isinstance(found, Mapping) else {}
 
 
 def expected_of(sample: Mapping[str, Any]) -> Any:

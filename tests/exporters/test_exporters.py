@@ -22,6 +22,7 @@ from pex.exporters.export import export_to
 from pex.exporters.inspect_logs import inspect_logs
 from pex.exporters.long_csv import long_csv
 from pex.exporters.promptfoo_config import promptfoo_config
+from pex.importers.projects import import_project
 from pex.importers.recorded import import_results
 from pex.results.results import Results
 from pex.score.frame import build_frame
@@ -208,9 +209,10 @@ def test_promptfoos_config_says_what_it_cannot() -> None:
     assert second["prompts"] == ["kind"]
     assert config["evaluateOptions"] == {"repeat": 3}
     a, b = config["tests"]
-    assert a["vars"] == {"q": "x {{ 1 }}", "parts": ["p", "q"], "expected": "one"}
+    assert a["vars"] == {"q": "x {{ 1 }}", "parts": ["p", "q"]}
     assert a["options"] == {"disableVarExpansion": True}
-    assert a["metadata"] == {"case_id": "a", "group": "g", "tags": ["t"]}
+    own = {"id": "a", "group": "g", "tags": ["t"], "expected": "one"}
+    assert a["metadata"] == {"pexlab": own}
     assert a["assert"] == [
         {"type": "icontains", "value": "one", "metric": "contains"},
         {"type": "equals", "value": "one", "metric": "same"},
@@ -224,6 +226,34 @@ def test_promptfoos_config_says_what_it_cannot() -> None:
     notes = {note.where: note.what for note in exported.notes}
     assert notes["scorer 'length'"] == notes["budget_usd"] == "left out"
     assert notes["scorer 'contains'"] == "taken over"
+
+
+def test_promptfoo_and_back_gives_the_same_experiment(tmp_path: Path) -> None:
+    before = experiment()
+    write(promptfoo_config(before).files, tmp_path)
+    made_of = import_project(tmp_path / "promptfooconfig.yaml", tmp_path / "back")
+    after = pex.Experiment.load(made_of.path)
+    assert [v.prompt.messages for v in after.variants] == [v.prompt.messages for v in VARIANTS]
+    assert [(v.model, v.all_params) for v in after.variants] == [
+        (v.model, v.all_params) for v in VARIANTS
+    ]
+    assert after.repeats == 3
+    assert after.score_names == ["contains", "same", "json", "latency"], "all that promptfoo has"
+    for old, new in zip(before.cases, after.cases, strict=True):
+        assert (new.id, new.expected, new.group, new.tags) == (
+            old.id, old.expected, old.group, old.tags,
+        )  # fmt: skip
+        assert old.inputs.items() <= new.inputs.items()
+    answers = ["one", "This is ONE.", "two 2", '["two", "2"]', "{}", ""]
+    for case, twin in zip(before.cases, after.cases, strict=True):
+        for name in ("contains", "same", "json"):
+            rules = [next(r for r in e.scorers if r.name == name) for e in (before, after)]
+            for text in answers:
+                found = [
+                    rule(Answer(output=text), one)[name].value
+                    for rule, one in zip(rules, (case, twin), strict=True)
+                ]
+                assert found[0] == found[1], (name, case.id, text)
 
 
 def test_templates_that_nunjucks_does_not_have_are_named() -> None:

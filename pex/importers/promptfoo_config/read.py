@@ -14,6 +14,7 @@ from pex.core.provenance import columns_in
 from pex.core.textfile import read_text
 from pex.core.variant import Variant
 from pex.importers.imported import Imported, new_name, unreadable
+from pex.importers.own_cases import as_it_was
 from pex.importers.promptfoo_config.nunjucks import TAG, resolved
 from pex.importers.promptfoo_config.prompts import Given, given_prompts, make_prompts
 from pex.importers.promptfoo_config.providers import Target, targets
@@ -200,7 +201,8 @@ def _cases(
         if isinstance(description, str) and "description" not in inputs:
             inputs["description"] = description
         inputs = {**inputs, **own} or {"description": ""}
-        cases.append(Case(row.id, inputs, expected, tags=_tags(row)))
+        made = Case(row.id, inputs, expected, tags=_tags(row))
+        cases.append(as_it_was(made, row.test.get("metadata"), row.values))
     sources.note("tests", "taken over", "as cases, with every combination of lists", len(cases))
     _note_options(rows, sources)
     return cases, scoring.scorers
