@@ -22,61 +22,15 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-import aiohttp
-import orjson
-from aiohttp import web
+from timed_endpoint import answering, completion, floor
 
 import pex
 
 
 def serve(latency_s: float, pipe: Connection) -> None:
     """The endpoint, in its own process so it takes no time from the measured one."""
-    body = orjson.dumps(
-        {
-            "model": "m1",
-            "choices": [{"message": {"content": "positive"}, "finish_reason": "stop"}],
-            "usage": {"prompt_tokens": 40, "completion_tokens": 1, "total_tokens": 41},
-        }
-    )
-
-    async def chat(request: web.Request) -> web.Response:
-        await request.read()
-        await asyncio.sleep(latency_s)
-        return web.Response(body=body, content_type="application/json")
-
-    async def models(request: web.Request) -> web.Response:
-        return web.json_response({"data": [{"id": "m1"}]})
-
-    async def main() -> None:
-        app = web.Application()
-        app.router.add_post("/v1/chat/completions", chat)
-        app.router.add_get("/v1/models", models)
-        runner = web.AppRunner(app, access_log=None)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0, backlog=1024).start()
-        pipe.send(runner.addresses[0][1])
-        await asyncio.Event().wait()
-
-    asyncio.run(main())
-
-
-def floor(url: str, calls: int, in_flight: int) -> None:
-    """The same calls with aiohttp alone."""
-    body = {"model": "m1", "messages": [{"role": "user", "content": "Review: 0"}]}
-
-    async def main() -> None:
-        left = iter(range(calls))
-        connector = aiohttp.TCPConnector(limit=0)
-        async with aiohttp.ClientSession(connector=connector) as session:
-
-            async def worker() -> None:
-                for _ in left:
-                    async with session.post(f"{url}/chat/completions", json=body) as response:
-                        orjson.loads(await response.read())
-
-            await asyncio.gather(*(worker() for _ in range(in_flight)))
-
-    asyncio.run(main())
+    body = completion({"content": "positive"}, "stop", 1)
+    answering(lambda sent: body, latency_s, pipe)
 
 
 def experiment(calls: int, model: Any = "bench/m1") -> pex.Experiment:

@@ -10,7 +10,6 @@ Run: python benchmarks/tool_paths.py [--paths 1000 --steps 6 --in-flight 64 --la
 from __future__ import annotations
 
 import argparse
-import asyncio
 import multiprocessing
 import os
 import resource
@@ -19,9 +18,7 @@ import time
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-import aiohttp
-import orjson
-from aiohttp import web
+from timed_endpoint import answering, completion, floor
 
 import pex
 
@@ -48,53 +45,9 @@ def serve(latency_s: float, steps: int, pipe: Connection) -> None:
             function = {"name": "look_up", "arguments": f'{{"order_id":"A1","step":{done}}}'}
             call = {"id": f"c{done}", "type": "function", "function": function}
             message = {"role": "assistant", "content": None, "tool_calls": [call]}
-        reason = "stop" if done + 1 >= steps else "tool_calls"
-        return orjson.dumps(
-            {
-                "model": "m1",
-                "choices": [{"message": message, "finish_reason": reason}],
-                "usage": {"prompt_tokens": 40, "completion_tokens": 9, "total_tokens": 49},
-            }
-        )
+        return completion(message, "stop" if done + 1 >= steps else "tool_calls", 9)
 
-    async def chat(request: web.Request) -> web.Response:
-        body = await request.read()
-        await asyncio.sleep(latency_s)
-        return web.Response(body=answer(body), content_type="application/json")
-
-    async def models(request: web.Request) -> web.Response:
-        return web.json_response({"data": [{"id": "m1"}]})
-
-    async def main() -> None:
-        app = web.Application()
-        app.router.add_post("/v1/chat/completions", chat)
-        app.router.add_get("/v1/models", models)
-        runner = web.AppRunner(app, access_log=None)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0, backlog=1024).start()
-        pipe.send(runner.addresses[0][1])
-        await asyncio.Event().wait()
-
-    asyncio.run(main())
-
-
-def floor(url: str, calls: int, in_flight: int) -> None:
-    """As many calls with aiohttp alone."""
-    body = {"model": "m1", "messages": [{"role": "user", "content": "Where is it?"}]}
-
-    async def main() -> None:
-        left = iter(range(calls))
-        connector = aiohttp.TCPConnector(limit=0)
-        async with aiohttp.ClientSession(connector=connector) as session:
-
-            async def worker() -> None:
-                for _ in left:
-                    async with session.post(f"{url}/chat/completions", json=body) as response:
-                        orjson.loads(await response.read())
-
-            await asyncio.gather(*(worker() for _ in range(in_flight)))
-
-    asyncio.run(main())
+    answering(answer, latency_s, pipe)
 
 
 def look_up(order_id: str, step: int = 0) -> dict[str, object]:

@@ -416,7 +416,7 @@ class Runner:
                 asked.channel.lane.waiting.appendleft(asked)
         else:
             call.body, call.attempts = path.body(), 0
-            call.channel.lane.waiting.appendleft(call)
+            _queue_next(call)
 
     async def _run_tools(self, call: Call, path: ToolPath) -> None:
         """Run the tools of a step, outside of the lane: a slow one takes no call's place."""
@@ -595,6 +595,19 @@ class Runner:
 
     def _idle(self) -> bool:
         return not self._tasks and not any(lane.delayed for lane in self._lanes)
+
+
+def _queue_next(call: Call) -> None:
+    """Queue the next request of a path: before new paths, so that what has begun ends soon.
+
+    When so few are left that all of them can be on their way, they take turns: otherwise the last
+    ones begin when the others end, and most places stay empty while they are walked.
+    """
+    lane = call.channel.lane
+    if len(lane.waiting) < lane.limiter.share:
+        lane.waiting.append(call)
+    else:
+        lane.waiting.appendleft(call)
 
 
 def _error_answer(channel: Channel, error: CallError, attempts: int) -> Answer:

@@ -51,6 +51,8 @@ class RunnerContext:
     def tell_ended(self, entries: Iterable[Entry]) -> None:
         """Tell what is on disk now, and what was spent."""
         for entry in entries:
+            if not entry.tell:  # a step of a path: nobody waits for it
+                continue
             kind = Answered if entry.answer.error is None else Failed
             answer = without_reasoning(entry.answer, self.channels[entry.request.model].tags)
             for request in entry.tell:

@@ -61,7 +61,8 @@ class Toolbox:
         self._beside = beside
         self._cases: dict[str, tuple[dict[str, Any] | None, dict[str, list[dict[str, Any]]]]] = {}
         self._digests: dict[tuple[str, frozenset[str]], str] = {}
-        self._checks: dict[str, Callable[[Any], str | None]] = {}
+        self._checks: dict[int, tuple[Any, Callable[[Any], str | None]]] = {}
+        self._by_digest: dict[str, Callable[[Any], str | None]] = {}
         self._servers: dict[tuple[str, ...], McpServer] = {}
         self._workers = Workers()
 
@@ -179,10 +180,12 @@ class Toolbox:
 
     def check_of(self, schema: Any) -> Callable[[Any], str | None]:
         """The check of arguments against a tool's parameters, made once."""
-        key = digest(schema, 32)
-        if key not in self._checks:
-            self._checks[key] = follows(schema)
-        return self._checks[key]
+        made = self._checks.get(id(schema))
+        if made is None or made[0] is not schema:
+            key = digest(schema, 32)
+            made = self._checks[id(schema)] = (schema, self._by_digest.get(key) or follows(schema))
+            self._by_digest[key] = made[1]
+        return made[1]
 
     async def answer(
         self, tool: Implementation, arguments: dict[str, Any], world: dict[str, Any] | None
