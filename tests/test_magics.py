@@ -21,7 +21,7 @@ from pex import local
 from pex.core.errors import PexError
 from pex.core.events import Delta, Retried
 from pex.magics import overview
-from pex.magics.asking import plan_run
+from pex.magics.asking import plan_chat, plan_run
 from pex.magics.cell import Ask, read_line, read_prompt
 from pex.tracking.store import connect
 from pex.widgets.answer import LiveAnswer
@@ -121,6 +121,9 @@ def test_a_line_is_read_with_all_its_options() -> None:
         ("short --run --with review", "--with review: expected name=value"),
         ("short --run --param a=1 a=2", "--param: 'a' is given twice"),
         ("short --case 3", "--case needs --run\n  add --run"),
+        ("short --run --chat", "give --run or --chat, not both"),
+        ("short --chat -m lab/m1 lab/m2", "--chat is with one model, got 2\n  pex.Playground"),
+        ("short --chat --no-record", "a conversation is not recorded"),
         ("short --run --cases a --with b=1", "give --cases or --with, not both"),
         ("short --run --case 1 --with b=1", "cannot be combined with --with"),
         ("short --run --with review='open", "unclosed quotation mark"),
@@ -620,3 +623,22 @@ def test_an_answer_grows_below_its_cell_in_jupyterlab(tmp_path: Path) -> None:
     command = ["-m", "jupyter", "nbconvert", "--to", "html", str(project / "n.ipynb")]
     subprocess.run([sys.executable, *command], check=True, capture_output=True)
     assert "pex-prompt-answer-text" in (project / "n.html").read_text()
+
+
+def test_a_conversation_needs_no_value_for_what_the_user_says(reviews: Shell) -> None:
+    desk = pex.Prompt(
+        [{"role": "system", "content": "Of {{ shop }}."}, {"role": "user", "content": "{{ q }}"}],
+        "desk",
+    )
+    ask = read_line("desk --chat -m lab/m1 --with shop=Ada")
+    planned = plan_chat(ask, desk, {})
+    assert [case.inputs for case in planned.experiment.cases] == [{"shop": "Ada", "q": ""}]
+    with pytest.raises(PexError, match=r"no value for .* shop "):
+        plan_chat(read_line("desk --chat"), desk, {})
+    # Cases of the notebook that fit come before an empty one.
+    said = pex.Prompt("{{ review }}", "said")
+    assert len(plan_chat(read_line("said --chat"), said, reviews.space).chosen) == 3
+    assert plan_chat(read_line("said --chat"), said, {}).experiment.cases[0].inputs == {
+        "review": ""
+    }
+    assert "a conversation needs a notebook" in reviews.run(SHORT.format("--chat"))

@@ -69,12 +69,16 @@ class PexMagics(Magics):
             %%prompt short --run --cases review-sentiment --case 3
             %%prompt short --run -m local/smollm2 openai/gpt-4.1-mini --param temperature=0
 
+        Talk to it, by hand, in a conversation below::
+
+            %%prompt short --chat -m local/smollm2
+
         An existing prompt: a variable, a file of the project, or from the library::
 
             %prompt short
             %prompt library:short@champion --run --case 3
 
-        Options, all of them with --run:
+        Options, all of them with --run, and all but --no-record with --chat:
             -m, --model  provider/model, one or more. Default: the prompt's own, the experiment's
                          first, or the built-in local/smollm2.
             --cases      an experiment of the project, a file (.csv, .jsonl, .parquet), or a Python
@@ -92,12 +96,14 @@ class PexMagics(Magics):
         ask = read_line(line, "%prompt" if cell is None else "%%prompt")
         prompt = self._find_prompt(ask.name) if cell is None else read_prompt(ask.name, cell)
         name = identifier(prompt.name)
-        if not ask.run:
+        if not (ask.run or ask.chat):
             say(_summary(prompt, name, self._space.get(name)))
         if cell is not None or name not in self._space:
             self._space[name] = prompt
         if ask.run:
             self._run(ask, prompt)
+        elif ask.chat:
+            self._chat(ask, prompt)
         elif cell is None:
             print(clean(prompt.text))  # noqa: T201 - what the cell asked for
 
@@ -151,6 +157,17 @@ class PexMagics(Magics):
             space[kept] = results
 
         asking.run(planned, ask, in_notebook(), kept, bind)
+
+    def _chat(self, ask: Ask, prompt: Prompt) -> None:
+        from pex.playground.chat.opened import open_chat
+
+        if not in_notebook():
+            raise PexError("%%prompt --chat: a conversation needs a notebook")
+        planned = asking.plan_chat(ask, prompt, self._space)
+        if ask.source is not None:
+            self._space[CASES_VARIABLE] = planned.source
+        cases = [case for case in planned.experiment.cases if case.id in planned.chosen]
+        open_chat(planned.experiment.drafted(planned.experiment.variants, cases), ask.fresh)
 
     def _run_experiment(self, name: str) -> Results:
         experiment = self._experiment(name, "%pex run")

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
+from pex.core import template
 from pex.core.canonical_json import canonical_json, digest
 from pex.core.case_files import FORMATS
 from pex.core.cases import Case, known_variables, read_cases, select
@@ -73,6 +74,29 @@ def plan_run(ask: Ask, prompt: Prompt, space: Mapping[str, Any]) -> PlannedRun:
     )
     chosen = [case.id for case in _choose_cases(cases, ask.cases, where)]
     return PlannedRun(experiment, origin, chosen, _title(prompt, cases, chosen, origin, variants))
+
+
+def plan_chat(ask: Ask, prompt: Prompt, space: Mapping[str, Any]) -> PlannedRun:
+    """What a cell's options mean for a conversation: what the user says first needs no value.
+
+    Args:
+        ask: the options of the cell's line.
+        prompt: the prompt to talk to.
+        space: the variables of the notebook.
+
+    Raises:
+        PexError: as in `plan_run`.
+    """
+    last = prompt.messages[-1]
+    content = last["content"]
+    asks = last["role"] == "user" and isinstance(content, str)
+    first = template.only_variable(content) if asks else None
+    if first is not None and ask.source is None and first not in ask.values:
+        left = set(required_variables(prompt)) - set(ask.values) - {first}
+        fitting = None if ask.values else last_experiment(space, _fits(prompt))
+        if not left and fitting is None:
+            ask = dataclasses.replace(ask, values={**ask.values, first: ""}, cases=[])
+    return plan_run(ask, prompt, space)
 
 
 def run(
@@ -188,12 +212,7 @@ def _source(
     if not prompt.variables:
         return last_experiment(space) or [Case(ONCE, {})] if ask.cases else [Case(ONCE, {})]
     wanted = set(required_variables(prompt))
-
-    def fits(exp: Experiment) -> bool:
-        columns = set(columns_of(exp.cases))
-        return wanted <= columns and bool(set(prompt.variables) & columns)
-
-    fitting = last_experiment(space, fits)
+    fitting = last_experiment(space, _fits(prompt))
     if fitting is not None:
         return fitting
     if not wanted and not ask.cases:
@@ -206,6 +225,17 @@ def _source(
     values = " ".join(f"{name}=…" for name in sorted(wanted or prompt.variables))
     raise PexError(f"{where}: no value for {_braces(sorted(wanted or prompt.variables))}",
                    hint=f"give it with --with {values}, or choose cases with {cases}")  # fmt: skip
+
+
+def _fits(prompt: Prompt) -> Callable[[Experiment], bool]:
+    """Whether the cases of an experiment have what a prompt needs."""
+    wanted = set(required_variables(prompt))
+
+    def fits(exp: Experiment) -> bool:
+        columns = set(columns_of(exp.cases))
+        return wanted <= columns and bool(set(prompt.variables) & columns)
+
+    return fits
 
 
 def _case_of_values(ask: Ask, prompt: Prompt, space: Mapping[str, Any], where: str) -> Case:

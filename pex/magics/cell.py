@@ -18,6 +18,7 @@ from pex.core.values import to_json_value
 
 OPTIONS = {
     "--run": "run it, and show the answers below",
+    "--chat": "open a conversation with it below",
     "--model": "provider/model, one or more; also -m",
     "--case": "only these cases: 3 is the third, or ids",
     "--cases": "an experiment, a file of cases, or a Python variable",
@@ -27,7 +28,7 @@ OPTIONS = {
     "--no-record": "write nothing to MLflow",
 }
 SHORT = {"-m": "--model"}
-FLAGS = ("--run", "--fresh", "--no-record")
+FLAGS = ("--run", "--chat", "--fresh", "--no-record")
 REPEATABLE = ("--model", "--case", "--with", "--param")
 _OPTION = re.compile(r"--?[A-Za-z]")
 _EXAMPLE = "for example %%prompt short --run -m local/smollm2 --case 3"
@@ -50,6 +51,7 @@ class Ask:
     params: dict[str, Any] = dataclasses.field(default_factory=dict)
     fresh: bool = False
     record: bool = True
+    chat: bool = False
 
 
 def read_line(line: str, magic: str = "%%prompt") -> Ask:
@@ -94,12 +96,15 @@ def read_line(line: str, magic: str = "%%prompt") -> Ask:
         values=_pairs(given.get("--with", []), f"{magic}: --with"),
         fresh="--fresh" in given,
         record="--no-record" not in given,
+        chat="--chat" in given,
     )
     params = _pairs(given.get("--param", []), f"{magic}: --param")
     ask.params = {name: parse_value(text) for name, text in params.items()}
-    others = [name for name in given if name != "--run"]
-    if others and not ask.run:
+    others = [name for name in given if name not in ("--run", "--chat")]
+    if others and not (ask.run or ask.chat):
         raise PexError(f"{magic}: {others[0]} needs --run", hint="add --run to run the prompt")
+    if ask.chat:
+        _check_chat(ask, magic)
     if ask.source is not None and ask.values:
         raise PexError(f"{magic}: give --cases or --with, not both")
     if ask.cases and ask.values:
@@ -107,6 +112,18 @@ def read_line(line: str, magic: str = "%%prompt") -> Ask:
             f"{magic}: --case cannot be combined with --with, which is a case of its own"
         )
     return ask
+
+
+def _check_chat(ask: Ask, magic: str) -> None:
+    if ask.run:
+        raise PexError(f"{magic}: give --run or --chat, not both")
+    if len(ask.models) > 1:
+        raise PexError(
+            f"{magic}: --chat is with one model, got {len(ask.models)}",
+            hint="pex.Playground(prompt) has several variants beside each other",
+        )
+    if not ask.record:
+        raise PexError(f"{magic}: --no-record needs --run: a conversation is not recorded")
 
 
 def parse_value(text: str) -> Any:

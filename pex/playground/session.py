@@ -6,6 +6,7 @@ it was, including runs in progress.
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
@@ -15,7 +16,7 @@ from pex.experiment.execution import Execution
 from pex.experiment.experiment import Experiment
 from pex.playground import drafting, images, saving, versions
 from pex.playground.answers import Answers, cell_key, fingerprint
-from pex.playground.beginning import Beginning, alike
+from pex.playground.beginning import Beginning, alike, source_fingerprint
 from pex.playground.chat.chats import Chats
 from pex.playground.debounce import Debouncer
 from pex.playground.draft import Draft, Problem
@@ -153,6 +154,20 @@ class Session:
 
         self._change(start)
 
+    def follow_source(self) -> None:
+        """If the experiment has changed, take its prompts and cases; conversations stay."""
+        if source_fingerprint(self.base) == self._beginning.fingerprint:
+            return
+
+        def follow() -> None:
+            self._beginning = Beginning(self.base)
+            first = self._beginning.first
+            there = {column.id for column in first.columns}
+            chats = tuple(chat for chat in self.draft.chats if chat.column in there)
+            self.history.step(dataclasses.replace(first, chats=chats))
+
+        self._change(follow)
+
     def set_fresh(self, fresh: bool) -> None:
         """Whether runs ask for new answers, even if the journal has some."""
 
@@ -256,6 +271,7 @@ class Session:
             return document(self.draft, self.base, self._late) | {
                 "key": self.key,
                 "chats": self.chats.shown(self.draft),
+                "chat_alone": self.chats.alone,
                 "can_undo": self.history.can_undo,
                 "can_redo": self.history.can_redo,
                 "estimate": self._estimate,
@@ -379,7 +395,7 @@ class Session:
         with self._lock:
             self._beginning.follow(self.draft)
             self._show_document()
-            touched = self._answers.turned(self.draft)
+            touched = [*self._answers.turned(self.draft), *self.chats.turned(self.draft)]
         self._show_cells(touched)
         self._settling.trigger()
 

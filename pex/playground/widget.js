@@ -399,6 +399,7 @@ function renderPlayground({ model, el }) {
     outbox.close();
     clearTimeout(asking);
     panes.close();
+    chat.close();
     window.removeEventListener("pagehide", outbox.flush);
     model.off("change:_doc", draw);
     model.off("change:_cells", onCells);

@@ -1,6 +1,7 @@
 """Conversations by hand without a browser: the made endpoint, tools, budget, a restart, a case."""
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from aiohttp import web
 
 import pex
 from pex.core.errors import PexError
+from pex.playground.chat.opened import chat_session
 from pex.playground.draft_files import forget
 from pex.playground.shown import static_draft
 from pex.results.results import Results
@@ -165,7 +167,7 @@ def test_a_prompt_that_asks_by_itself_is_answered_first(lab: FaultyEndpoint) -> 
         ({"do": "edit", "turn": "x", "text": "y"}, "turn is no longer there"),
         ({"do": "reply", "step": "x", "call": 0, "text": "y"}, "call is no longer there"),
         ({"do": "open", "case": "x"}, "case is no longer there"),
-        ({"do": "save"}, "no last answer yet"),
+        ({"do": "save"}, "it has no last answer yet"),
     ],
 )
 def test_what_cannot_be_done_is_said_and_changes_nothing(
@@ -374,6 +376,34 @@ def test_a_prompt_without_a_place_for_turns_gets_one_when_its_conversation_is_sa
     assert len(chat.session.draft.columns[0].messages) == 1
 
 
+def test_the_conversation_of_a_cell_goes_on_when_its_prompt_changes(
+    lab: FaultyEndpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pex.playground.draft_files._cell", lambda: ("1", "cell"))
+    monkeypatch.setattr("pex.playground.draft_files._in_cell", Counter())
+
+    def opened(text: str, cell: str) -> Talk:
+        monkeypatch.setattr("pex.playground.draft_files._cell", lambda: (cell, "cell"))
+        messages = [
+            {"role": "system", "content": text},
+            {"role": "user", "content": "{{ q }}"},
+        ]
+        prompt = pex.Prompt(messages, "desk")
+        given = pex.Experiment("desk", pex.grid(prompt, "lab/m1"), [{"case_id": "1", "q": ""}])
+        session = chat_session(given, False)
+        assert session.document()["chat_alone"] == session.draft.columns[0].id
+        chat = Talk.__new__(Talk)
+        chat.session, chat.variant = session, session.draft.columns[0].id
+        return chat
+
+    opened("Be kind.", "1").do("send", text="one")
+    chat = opened("Be brief.", "2")
+    assert chat.texts == ["one"]
+    assert chat.answers[0]["stale"]
+    chat.do("send", text="two")
+    assert [m["content"] for m in lab.bodies[-1]["messages"]] == ["Be brief.", "one", "one", "two"]
+
+
 def test_the_view_is_told_of_answers_as_of_those_in_cells(lab: FaultyEndpoint) -> None:
     chat = talk(desk())
     view = View(chat.session)
@@ -382,5 +412,10 @@ def test_the_view_is_told_of_answers_as_of_those_in_cells(lab: FaultyEndpoint) -
     assert view.docs[-1]["chats"][0]["turns"][0]["text"] == "one"
     seen = [key for cells in view.seen for key in cells]
     assert any(key.startswith("chat|") for key in seen)
+    step = f"chat|{chat.shown['turns'][0]['steps'][0]['id']}"
+    view.do("undo")
+    view.seen.clear()
+    view.do("redo")
+    assert any(cells.get(step, {}).get("text") == "one" for cells in view.seen)
     view.do("chat", do="nothing", variant=chat.variant)
     assert "no act 'nothing'" in chat.session.status()["error"]

@@ -30,6 +30,7 @@ export function makeCall(act, number) {
   let call = {};
   form.addEventListener("submit", (event) => {
     event.preventDefault();
+    if (call.running) return;
     act("reply", { text: editor.area.value, error: asError.box.checked });
   });
   editor.area.addEventListener("keydown", (event) => {
@@ -62,7 +63,8 @@ export function makeCall(act, number) {
       reply.classList.toggle("pex-bad-text", replied?.[0] === "error");
       run.hidden = !call.how;
       run.textContent = call.effects ? "Run, with its effects" : "Run";
-      run.disabled = send.disabled = call.running;
+      // A button that is disabled loses the focus; a second press while it runs does nothing.
+      for (const node of [run, send]) node.setAttribute("aria-disabled", String(call.running));
       about.textContent = call.effects ? `It has effects, outside of this notebook: ${call.how}` : call.how;
       about.hidden = !call.how;
     },

@@ -52,19 +52,26 @@ export function makeChat(outbox, play) {
     box.area.focus();
   });
   clear.title = "Begin a new conversation; Undo brings this one back";
-  const close = iconButton("gone", "Close the conversation", () => {
+  const shut = iconButton("gone", "Close the conversation", () => {
     const from = play.opener(shown);
     shown = "";
     draw();
     from.focus();
   });
   const top = element("div", "pex-chat-top");
-  top.append(title, cases, whole, clear, close);
+  shut.classList.add("pex-chat-close");
+  top.append(title, cases, whole, clear, shut);
 
   const log = element("div", "pex-chat-log");
   log.setAttribute("role", "log");
   log.setAttribute("aria-label", "Conversation");
   log.tabIndex = 0;
+  let atEnd = true; // what comes is followed, unless somebody has scrolled back
+  log.addEventListener("scroll", () => (atEnd = log.scrollTop + log.clientHeight >= log.scrollHeight - 24), { passive: true });
+  const size = new ResizeObserver(() => {
+    if (atEnd) log.scrollTop = log.scrollHeight;
+  });
+  size.observe(log);
   const prompt = element("div", "pex-chat-prompt");
   const problem = output("", "pex-bad-text");
   const turns = makeViews((id) => makeTurn(act, id));
@@ -162,20 +169,19 @@ export function makeChat(outbox, play) {
     stop.hidden = !running;
     clear.disabled = running || !found.turns.length;
     cases.disabled = running;
-    save.disabled = addExpected.disabled = Boolean(found.unsaved) || running;
-    const said = found.turns.length > 0 && !running && !waits && !failed ? found.unsaved : "";
-    unsaved.textContent = said ? `This conversation cannot be a case: ${said}.` : "";
-    unsaved.hidden = !said;
+    const ended = found.turns.length > 0 && !running && !waits && !failed;
+    save.disabled = addExpected.disabled = !ended || Boolean(found.unsaved);
+    unsaved.textContent = found.unsaved ? `This conversation cannot be a case: ${found.unsaved}.` : "";
+    unsaved.hidden = !found.unsaved || !found.turns.length;
   }
 
   function drawTurns(found) {
-    const end = log.scrollTop + log.clientHeight >= log.scrollHeight - 24;
     const busy = isRunning();
     log.setAttribute("aria-busy", String(busy));
     const fresh = turns.keep(found.turns.map(({ id }) => id));
     found.turns.forEach((turn, i) => turns.get(turn.id).draw(turn, answers, i === found.turns.length - 1, busy));
     arrange(log, [prompt, ...found.turns.map(({ id }) => turns.get(id).node)]);
-    if (end || fresh.length) log.scrollTop = log.scrollHeight;
+    if (atEnd || fresh.length) log.scrollTop = log.scrollHeight;
   }
 
   function drawTotal() {
@@ -196,7 +202,7 @@ export function makeChat(outbox, play) {
     node.setAttribute("aria-label", `Conversation with ${name}`);
     title.textContent = `${name} · ${model}`;
     title.title = title.textContent;
-    relabel(close, `Close the conversation with ${name}`);
+    relabel(shut, `Close the conversation with ${name}`);
     const all = play.doc().cases;
     setChoices(cases, all.map((one, i) => [one.id, caseName(one, i + 1)]));
     cases.value = found.case;
@@ -242,9 +248,10 @@ export function makeChat(outbox, play) {
     take(cells, all = false) {
       const split = (own) => Object.fromEntries(Object.entries(cells).filter(([key]) => key.startsWith(KEY) === own));
       const mine = split(true);
-      answers = all ? mine : { ...answers, ...mine };
+      answers = { ...answers, ...mine };
       if (all || Object.keys(mine).length) draw();
       return split(false);
     },
+    close: () => size.disconnect(),
   };
 }

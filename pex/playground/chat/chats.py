@@ -57,6 +57,8 @@ class Chats:
         say: Callable[[str], None],
         fail: Callable[[Exception], None],
     ) -> None:
+        self.alone = ""
+        """The id of the variant whose conversation is shown without the rest of the Playground."""
         self._runs = runs
         self._draft = draft
         self._base = base
@@ -67,6 +69,7 @@ class Chats:
         self._lock = threading.RLock()
         self._answers: dict[str, ChatAnswer] = {}
         self._usd: dict[str, float] = {}
+        self._stale: dict[str, bool] = {}
         self._tools: set[tuple[str, int]] = set()
         """The calls whose tools are running: a step's id and the call's place."""
 
@@ -111,7 +114,7 @@ class Chats:
 
     def shown(self, draft: Draft) -> list[Shown]:
         """The conversations as the view gets them."""
-        return chats_shown(draft, self._base(), self.find)
+        return chats_shown(draft)
 
     def cells(self, draft: Draft, keys: Iterable[str] | None = None) -> dict[str, Shown]:
         """Answers as the view gets them: of these keys, or of all."""
@@ -130,6 +133,12 @@ class Chats:
                 running = {at for step_id, at in self._tools if step_id == step.id}
                 found[key] = answer_shown(answer, column, self._base(), now, running)
         return found
+
+    def turned(self, draft: Draft) -> list[str]:
+        """The answers that are shown again, or went out of date, since the last call."""
+        now = {key: bool(cell["stale"]) for key, cell in self.cells(draft).items()}
+        before, self._stale = self._stale, now
+        return [key for key, stale in now.items() if before.get(key) != stale]
 
     def status(self, draft: Draft) -> dict[str, Any]:
         """What the conversations have cost, and what they may, by the ids of their variants."""

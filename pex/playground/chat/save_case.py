@@ -26,14 +26,8 @@ TURNS = "turns"
 """The variable that a prompt without one gets for the user's turns."""
 
 
-def why_not(draft: Draft, column: Column, chat: Chat, find: Find) -> str:
-    """Why a conversation cannot be a case, "" if it can."""
-    last = chat.last
-    answer = None if last is None else find(last.id)
-    if answer is None or answer.state != "answered":
-        return "the conversation has no last answer yet"
-    if answer.calls:
-        return "the model waits for the replies of its tools"
+def why_not(column: Column, chat: Chat) -> str:
+    """Why a conversation with a prompt like this cannot be a case, "" if it can."""
     if asks_itself(column) and len(chat.turns) > 1:
         return (
             "in a case, the user's turns are the value of a variable, and this prompt's last "
@@ -61,7 +55,13 @@ def with_case(draft: Draft, column: Column, chat: Chat, find: Find, expected: st
     Raises:
         PexError: it cannot be a case, or the draft has this one already.
     """
-    reason = why_not(draft, column, chat, find)
+    last = chat.last
+    answer = None if last is None else find(last.id)
+    reason = why_not(column, chat)
+    if answer is None or answer.state != "answered":
+        reason = "it has no last answer yet"
+    elif answer.calls:
+        reason = "the model waits for the replies of its tools"
     if reason:
         raise PexError(f"this conversation cannot be a case: {reason}")
     name = opening_of(column)

@@ -15,7 +15,6 @@ from pex.experiment.experiment import Experiment
 from pex.playground.chat import requests
 from pex.playground.chat.answer import ChatAnswer
 from pex.playground.chat.conversation import ERROR, KEY, Chat, Reply
-from pex.playground.chat.requests import Find
 from pex.playground.chat.save_case import why_not
 from pex.playground.chat.tools import shown_call
 from pex.playground.draft import Column, Draft
@@ -29,17 +28,15 @@ STATIC_TURNS = 40
 Shown = dict[str, Any]
 
 
-def chats_shown(draft: Draft, base: Experiment | None, find: Find) -> list[Shown]:
+def chats_shown(draft: Draft) -> list[Shown]:
     """The conversations of a draft, without the model's answers."""
     columns = {column.id: column for column in draft.columns}
     return [
-        _chat(draft, columns[chat.column], chat, find)
-        for chat in draft.chats
-        if chat.column in columns
+        _chat(draft, columns[chat.column], chat) for chat in draft.chats if chat.column in columns
     ]
 
 
-def _chat(draft: Draft, column: Column, chat: Chat, find: Find) -> Shown:
+def _chat(draft: Draft, column: Column, chat: Chat) -> Shown:
     entry = requests.entry_of(draft, chat)
     messages: list[Shown] = []
     problem = ""
@@ -57,7 +54,7 @@ def _chat(draft: Draft, column: Column, chat: Chat, find: Find) -> Shown:
         "problem": clean(problem),
         "asks_itself": requests.asks_itself(column),
         "opening": _shown(requests.opening_text(draft, column, entry)),
-        "unsaved": why_not(draft, column, chat, find),
+        "unsaved": why_not(column, chat),
         "turns": [
             {
                 "id": turn.id,
