@@ -8,7 +8,7 @@ export DO_NOT_TRACK := 1
 # Where this is set, every process that a test starts compiles what was edited since the setup.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help demo test test-fast test-notebooks check lab ui bench soak pictures docs docs-serve clean programs
+.PHONY: help demo test test-fast test-notebooks check lab ui bench soak pictures docs docs-serve clean programs package licences
 help:
 	@echo "make demo      set up, then compare prompts on the built-in model, record, batch, report"
 	@echo "make lab       JupyterLab on this project      make ui       MLflow's pages"
@@ -16,6 +16,8 @@ help:
 	@echo "make test-fast without browser, model, nights  make test-notebooks   notebooks and code of the docs"
 	@echo "make bench     the figures in docs/            make soak     the long tests"
 	@echo "make docs      the handbook, in site/          make docs-serve   the same while you write it"
+	@echo "make package   wheel and sdist in dist/, tried outside the checkout"
+	@echo "make licences  the licences of all that is installed"
 	@echo "make pictures  the screenshots in docs/        make clean    remove what was made"
 
 demo: $(VENV)/.demo
@@ -68,6 +70,14 @@ soak: $(VENV)/.dev programs
 	@[ "$$(id -u)" != 0 ] || sh .ci/programs cron || true
 	$(BIN)/python -m pytest -m soak
 	$(BIN)/python -m tests.again 20
+
+package: $(VENV)/.dev
+	rm -rf dist
+	$(BIN)/python -m build --no-isolation
+	PEX_DIST=dist $(BIN)/python -m pytest -m soak tests/test_release.py
+
+licences: $(VENV)/.dev
+	$(BIN)/python -m pytest -m soak tests/test_licences.py
 
 pictures: $(VENV)/.dev programs
 	$(BIN)/python docs/make_pictures.py

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
+from pex.core.version import __version__
 from tests.helpers import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -99,3 +100,31 @@ def test_nothing_names_another_host_or_machine() -> None:
         ):
             continue
         assert not places.search(path.read_text(encoding="utf-8")), name
+
+
+def test_the_citation_names_the_version() -> None:
+    cited = YAML(typ="safe").load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert cited["version"] == __version__
+    assert cited["license"] == PROJECT["license"]
+
+
+def test_workflows_call_targets_that_exist_and_pin_what_they_use() -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    for path in sorted((ROOT / ".github" / "workflows").glob("*.yml")):
+        workflow = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
+        assert workflow["permissions"] == {}
+        for job in workflow["jobs"].values():
+            for step in job["steps"]:
+                if "uses" in step:
+                    assert re.fullmatch(r"[\w./-]+@[0-9a-f]{40}", step["uses"]), step
+                words = step.get("run", "").split()
+                called = (
+                    [word for word in words[1:] if "=" not in word] if words[:1] == ["make"] else []
+                )
+                assert set(called) <= targets, (path.name, called)
+
+
+def test_security_names_tests_that_exist() -> None:
+    named = re.findall(r"`(tests/[\w/.]+)`", (ROOT / "SECURITY.md").read_text(encoding="utf-8"))
+    assert named
+    assert [name for name in named if not (ROOT / name).is_file()] == []
