@@ -16,9 +16,10 @@ from pex.score.kinds import KINDS, Kind, OfTurns
 from pex.score.value_rules import FieldRule
 
 _MORE = {
-    "experiment.yaml": "[the guide](../guide.md)",
-    "plan.yaml": "[batches](../guide.md#batches)",
-    "pex.toml": "[models and settings](../guide.md#models-and-settings)",
+    "experiment.yaml": "[prompts](../prompts.md), [cases](../case-files.md), "
+    "[scorers](../scorers.md), [gates](../better.md#gates)",
+    "plan.yaml": "[batches](../batches.md)",
+    "pex.toml": "[models and settings](../own-endpoint.md)",
     "monitor.yaml": "[deployed traces](../monitor.md)",
 }
 _ELSEWHERE = {
@@ -151,7 +152,7 @@ def _scorers() -> str:
     parts = [
         "# Scorers, rules and tools\nThe options of everything that has a `kind` or a `rule` in "
         "`experiment.yaml` and `monitor.yaml`. What each one is for: "
-        "[scorers](../guide.md#scorers), [structured answers](../structured.md), "
+        "[scorers](../scorers.md), [structured answers](../structured.md), "
         "[output checks](../output-checks.md), [paths](../paths.md), "
         "[tools that run](../tools.md).\n",
         "## Every scorer\n" + _table(file, Kind, Kind.model_json_schema()["properties"], {}),

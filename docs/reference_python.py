@@ -31,7 +31,7 @@ _HEAD = """# Python
 Everything that `import pex` offers. Each name is imported when it is first used. The rooms with
 functions of their own have a page each: {rooms}. `pex.__version__` is the version;
 `%load_ext pex` gives notebooks the magics
-[`%%prompt` and `%pex`](../guide.md#prompts-in-notebook-cells).
+[`%%prompt` and `%pex`](../notebook-cells.md).
 """
 
 

@@ -14,7 +14,7 @@ DOCUMENTS = [
     ROOT / "README.md",
     ROOT / "CONTRIBUTING.md",
     ROOT / "CHANGELOG.md",
-    *sorted((ROOT / "docs").glob("*.md")),
+    *sorted((ROOT / "docs").glob("**/*.md")),
     *sorted((ROOT / "experiments").glob("*/README.md")),
 ]
 PATH = re.compile(r"(?<![\w/.-])((?:tests|pex|benchmarks|docs|notebooks)/[\w./-]*)")

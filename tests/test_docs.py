@@ -61,18 +61,26 @@ PARAMETERS = {"compare.ipynb": "limit = 4"}
 DOCUMENTS = [
     ROOT / "README.md",
     ROOT / "CONTRIBUTING.md",
-    *sorted((ROOT / "docs").glob("*.md")),
+    *sorted((ROOT / "docs").glob("**/*.md")),
     *sorted((ROOT / "experiments").glob("*/README.md")),
 ]
-BEFORE = """
-import pex
-short = pex.Prompt("Review: {{ review }}\\nPositive or negative? One word.", name="short")
-strict = pex.Prompt.load("experiments/review-sentiment/prompts/strict.prompty")
-variants = pex.grid([short, strict], "local/smollm2", {"temperature": 0, "max_tokens": 8})
-exp = pex.Experiment("guide", variants, "experiments/review-sentiment/cases.csv", ["label"])
-results = exp.run(show=False)
+FIRST = ROOT / "docs" / "first.md"
+"""Its first block of Python is what the pages of `GO_ON` go on from."""
+GO_ON = {
+    ROOT / "docs" / f"{name}.md"
+    for name in (
+        "answers", "better", "browse", "case-files", "how-many", "journal", "judges", "mlflow",
+        "own-endpoint", "playground", "prompts", "rating", "running", "scorers",
+    )
+}  # fmt: skip
+"""They share a kernel, which knows only the names of that block when one of them begins."""
+KEEP_THE_FIRST = "_first = {k: v for k, v in globals().items() if not k.startswith('_')}"
+ONLY_THE_FIRST = """
+for _name in set(globals()) - set(_first) - {"_first", "_name"}:
+    if not _name.startswith("_"):
+        del globals()[_name]
+globals().update(_first)
 """
-"""What the guide's blocks go on from."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -257,15 +265,24 @@ def test_a_threat_is_tried_and_gives_a_number(path: Path, lessons: Kernel) -> No
 
 @pytest.fixture(scope="module")
 def documents(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Path], Kernel]]:
-    """For each document a kernel in a project of its own: its blocks go on from one another."""
+    """For each document a kernel in a project: its blocks go on from one another."""
     kernels: dict[Path, Kernel] = {}
+    last = FIRST
 
     def kernel_of(document: Path) -> Kernel:
-        if document not in kernels:
-            kernels[document] = Kernel(small_project(tmp_path_factory.mktemp(document.stem)))
-            if document.name == "guide.md":
-                no_errors(kernels[document].run(BEFORE))
-        return kernels[document]
+        nonlocal last
+        home = FIRST if document in GO_ON else document
+        if home not in kernels:
+            kernels[home] = Kernel(small_project(tmp_path_factory.mktemp(home.stem)))
+            if document in GO_ON:
+                code = next(block.code for block in BLOCKS if block.document == FIRST
+                            and block.language == "python")  # fmt: skip
+                no_errors(kernels[home].run(code.replace("exp.run(", "exp.run(show=False, ")))
+                no_errors(kernels[home].run(KEEP_THE_FIRST))
+        if document in GO_ON and document != last:
+            no_errors(kernels[home].run(ONLY_THE_FIRST))
+            last = document
+        return kernels[home]
 
     yield kernel_of
     for kernel in kernels.values():

@@ -14,6 +14,7 @@ import pytest
 from markdown_it import MarkdownIt
 from playwright.sync_api import expect
 
+from docs.make_concepts import FOLDER, pictures
 from tests.helpers import ROOT
 from tests.helpers.browser import free_port, page, serving
 
@@ -83,6 +84,11 @@ def test_what_a_page_links_to_is_in_the_site(site: Path) -> None:
         if ":" not in link and not (built.parent / link).exists()
     ]
     assert gone == []
+
+
+def test_the_pictures_of_concepts_are_up_to_date() -> None:
+    old = [name for name, text in pictures().items() if (FOLDER / name).read_text("utf-8") != text]
+    assert old == [], "run python docs/make_concepts.py"
 
 
 @pytest.mark.browser

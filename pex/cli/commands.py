@@ -30,6 +30,7 @@ COMMANDS = {
     "changes": "Compare the prompts that a branch changes with its base branch: a comment in "
     "Markdown.",
     "report": "Write one HTML file about a recorded run: what was run, table, cases side by side.",
+    "lesson": "Lessons of your team, in lessons.md, each with the run that shows it.",
     "record": "Upload missing parts of a run to MLflow; no model is called.",
     "spend": "Show what the project has spent, from the ledger beside the journal.",
     "gc": "List what can be deleted from .pex/ and mlruns/, with its size; --delete deletes it.",
