@@ -73,6 +73,8 @@ def problem_of(name: str, text: str, tools: Sequence[Any]) -> str:
         for tool in tools
         if isinstance(tool, Mapping) and isinstance(tool.get("function"), Mapping)
     }
+    if not schemas:
+        return "the prompt has no tools"
     if name not in schemas:
         return f"there is no tool '{name[:80]}', only: {', '.join(schemas)}"
     try:
