@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from pex.cli import console
-from pex.core.errors import PexError
+from pex.core.errors import PexError, nearest
 from pex.core.project import find_project
 
 
@@ -103,6 +103,7 @@ def export(
         }  # fmt: skip
         _for_tool(format_name, what, out, given, force, dry_run, as_json)
         return
+    _check_known(format_name)
     from pex.training.export import export as write
 
     found = write(
@@ -147,6 +148,15 @@ def export(
         console.err("nothing has been written (--dry-run)")
     else:
         console.err(f"wrote {out}; {out / 'README.md'} describes it")
+
+
+def _check_known(format_name: str) -> None:
+    from pex.exporters.export import FORMATS
+    from pex.training.formats import FORMATS as TRAINING
+
+    known = [*TRAINING, "lora-kit", *FORMATS]
+    if format_name not in known:
+        raise PexError(f"unknown format '{format_name}'", hint=nearest(format_name, known))
 
 
 def _for_tool(

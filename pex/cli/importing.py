@@ -66,12 +66,16 @@ def import_file(
 
     pexlab import --code src/     (prompts in Python: f-strings, calls, LangChain)
 
+    pexlab import export.json     (OpenAI's Evals; data sets of Langfuse and Phoenix)
+
+    pexlab import log.eval --from inspect-task      (the task of a log of Inspect)
+
     pexlab import results.json --name shop
 
-    records results of garak (report.jsonl), PyRIT (its export), promptfoo or Inspect (a log) as a
-    run. Scores are yes if the answer is good: what these tools call a hit or a success of an attack
-    is a no. Attacks without a verdict are not judged, and counted. Two files about the same inputs
-    are compared by pexlab compare.
+    records results of garak (report.jsonl), PyRIT (its export), promptfoo, Inspect (a log) or
+    OpenAI's Evals (output items) as a run. Scores are yes if the answer is good: what these tools
+    call a hit or a success of an attack is a no. Attacks without a verdict are not judged, and
+    counted. Two files about the same inputs are compared by pexlab compare.
 
     pexlab import --trace tr-1 --trace tr-2 --to experiments/desk/experiment.yaml
 

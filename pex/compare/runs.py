@@ -82,7 +82,7 @@ def _check_imported(baseline: pd.DataFrame, candidate: pd.DataFrame) -> None:
     frames = [
         frame.drop_duplicates("case_id").set_index("case_id") for frame in (baseline, candidate)
     ]
-    if not any("request_key" in f.columns and f["request_key"].eq("").all() for f in frames):
+    if not any("request_key" in f and f["request_key"].fillna("").eq("").all() for f in frames):
         return
     ids = _other_contents(*frames)
     if len(ids):

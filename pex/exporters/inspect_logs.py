@@ -53,7 +53,7 @@ def inspect_logs(results: Results) -> Exported:
         files[name] = json.dumps(log, ensure_ascii=False, indent=1) + "\n"
         notes += _param_notes(variant)
     notes.append(Note("answers", "taken over", count=len(results.frame)))
-    notes += [Note(*_NOTES[key], count=number) for key, number in counts.items()]
+    notes += [Note(*_NOTES[key], count=number) for key, number in counts.items() if number]
     return Exported(
         "Inspect",
         about.name,

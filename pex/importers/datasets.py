@@ -18,6 +18,7 @@ from pex.importers.shared_messages import said_in, transcript
 
 LANGFUSE, PHOENIX = "Langfuse", "Phoenix"
 _EXPECTED = ("expectedOutput", "expected_output")
+_SUFFIXES = (".json", ".jsonl", ".ndjson", ".csv", ".tsv")
 _PARTS = ("input", "output", "metadata")
 _MARKS = (".", "_")
 _PREFIXES = tuple(f"{part}{mark}" for part in _PARTS for mark in _MARKS)
@@ -28,12 +29,16 @@ _LISTS = ("data", "items", "examples")
 def is_langfuse(path: Path, text: str) -> bool:
     """Whether a file is a data set of Langfuse."""
     first = text.lstrip("\ufeff \t\r\n")[:20_000]
+    if path.suffix.lower() not in _SUFFIXES:
+        return False
     return any(name in first for name in _EXPECTED) and "input" in first
 
 
 def is_phoenix(path: Path, text: str) -> bool:
     """Whether a file is a data set of Phoenix."""
     first = text.lstrip("\ufeff \t\r\n")[:20_000]
+    if path.suffix.lower() not in _SUFFIXES:
+        return False
     head = first.partition("\n")[0]
     if not first.startswith(("{", "[")):
         named = "example_id" in head or "node_id" in head

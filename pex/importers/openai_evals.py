@@ -41,7 +41,8 @@ class Export:
 
 def is_openai_eval(path: Path, text: str) -> bool:
     """Whether a file has an eval or a run of OpenAI's hosted Evals."""
-    return '"testing_criteria"' in text and '"data_source' in text
+    json_like = text.lstrip("\ufeff \t\r\n").startswith(("{", "["))
+    return json_like and '"testing_criteria"' in text and '"data_source' in text
 
 
 def has_output_items(text: str) -> bool:

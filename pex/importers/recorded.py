@@ -147,6 +147,7 @@ def _results(found: Found, name: str, path: Path, record: bool) -> Results:
     names = list(dict.fromkeys(score for item in found.answers for score in item.scores))
     names = sorted(names or [RESISTED], key=lambda score: score != RESISTED)
     frame = build_frame(rows, list(variants.values()), list(cases.values()), names)
+    frame["request_key"] = None  # pex sent nothing, so no two answers are known to share a request
     errors = int(frame["error"].notna().sum())
     said = [f"read from {path.name}", *found.remarks, *([NO_TWINS] if found.attacks else [])]
     about = About(

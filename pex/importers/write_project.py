@@ -148,6 +148,8 @@ def without_keys(imported: Imported) -> Imported:
         cases=[
             dataclasses.replace(
                 case,
+                id=replace_surrogates(case.id),
+                tags=tuple(map(replace_surrogates, case.tags)),
                 inputs=plain(case.inputs, f"case '{case.id}'"),
                 expected=plain(case.expected, f"case '{case.id}', expected"),
             )

@@ -104,6 +104,7 @@ def test_inspect_and_back_gives_the_same_cases_answers_and_scores(tmp_path: Path
         assert [message["role"] for message in path_of_c] == ["assistant", "tool", "assistant"]
     notes = {note.where: (note.what, note.count) for note in exported.notes}
     assert notes["answers"] == ("taken over", 16)
+    assert "inputs" not in notes, "every prompt could be filled in"
     assert notes["expected answers"] == ("changed", 4)
     assert notes["scores without a value"] == ("left out", 4)
     assert notes[f"variant '{VARIANTS[0].name}', logit_bias"][0] == "changed"
@@ -283,6 +284,8 @@ def test_the_command_writes_a_folder_once(tmp_path: Path) -> None:
     assert "--force replaces it" in again.stderr
     wrong = pexlab("export", "csv", "--out", "o", "--licence", "MIT", folder=tmp_path)
     assert "--licence is for training data" in wrong.stderr
+    typed = pexlab("export", "insepct", "--out", "o", folder=tmp_path)
+    assert "did you mean 'inspect'?" in typed.stderr
 
 
 def test_a_secret_stops_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
