@@ -6,6 +6,7 @@ imports none of MLflow, pandas, plotly, papermill or the widgets.
 Each room (a package in this folder) is a subject, and imports only rooms further down this list:
 
     cli             the command line
+    bundle          a project as one file for a colleague: packed, and opened elsewhere
     changes         prompts that a branch changes, compared with its base branch
     testing         pex.testing: a service's own tests, with pytest
     magics          %%prompt and %pex

@@ -34,6 +34,10 @@ COMMANDS = {
     "record": "Upload missing parts of a run to MLflow; no model is called.",
     "spend": "Show what the project has spent, from the ledger beside the journal.",
     "gc": "List what can be deleted from .pex/ and mlruns/, with its size; --delete deletes it.",
+    "bundle": "Pack a project for a colleague: files, answers, MLflow runs, ratings and library "
+    "prompts.",
+    "open": "Unpack a project that 'pexlab bundle' packed: runs are then answered from its "
+    "journal.",
     "lab": "Open JupyterLab in this project, on the first notebook if there is one.",
     "ui": "Open MLflow's pages on this project's record, first its newest experiment.",
     "trust": "Trust a project: let its pex.toml send your keys to its addresses and run its "
@@ -64,9 +68,9 @@ COMMANDS = {
     "model": "The built-in model local/smollm2: a small real language model, without a key.",
 }
 """Each with the first sentence of its help; a command without one is not listed."""
-_MODULES = {"lab": "servers", "ui": "servers", "import": "importing"}
+_MODULES = {"lab": "servers", "ui": "servers", "import": "importing", "open": "open_bundle"}
 """The module, if it is not named like the command."""
-_FUNCTIONS = {"import": "import_file"}
+_FUNCTIONS = {"import": "import_file", "open": "open_bundle"}
 """The function, if it cannot be named like the command."""
 _BASE = {"doctor", "guard", "init", "lint", "model", "models", "scan", "spend", "trust"}
 """Commands that work without the extra `lab`."""

@@ -28,7 +28,7 @@ from pex.experiment.execution import Execution
 from pex.experiment.gate_rule import gate_rule
 from pex.experiment.job import Job
 from pex.experiment.options import PreviewOptions, RunOptions, StartOptions, complete, shows
-from pex.experiment.prepare import ExperimentState, check_judges, prepare, preview
+from pex.experiment.prepare import ExperimentState, check_judges, prepare, preview, request_keys
 from pex.experiment.save import dumped, kept_files, portable, save, unconfigured
 from pex.experiment.views import tell
 from pex.library.resolve import resolve_beside
@@ -720,6 +720,10 @@ class Experiment:
                 clean(f"{self._cases_path.name} has changed since it was read ({changed}); {what}"),
                 stacklevel=4,
             )
+
+    def request_keys(self) -> list[str]:
+        """The keys by which the journal knows the requests of a run."""
+        return request_keys(self._state(), complete({}, RunOptions))
 
     def prepare(self, **options: Unpack[StartOptions]) -> tuple[Execution, Job]:
         """A run with the options of `start`, ready for listeners and for its start."""

@@ -184,6 +184,11 @@ def preview(experiment: ExperimentState, chosen: RunOptions) -> Preview:
         return _together(whole, dataclasses.replace(sized(likely, 1.0), at_most_usd=at_most))
 
 
+def request_keys(experiment: ExperimentState, chosen: RunOptions) -> list[str]:
+    """The keys by which the journal knows the requests of a run; no model is called."""
+    return [request.key for request in _plan(experiment, chosen).requests]
+
+
 def prepare(experiment: ExperimentState, chosen: RunOptions) -> tuple[Execution, Job]:
     """Open what a run needs: the journal, the endpoints of models and judges, the record.
 
