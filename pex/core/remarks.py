@@ -80,7 +80,7 @@ def of_run(frame: Any, about: About) -> list[str]:
     """
     said = [text for texts in of_frame(frame).values() for text in texts]
     banner = [BANNER.rstrip(".")] if f"case.{KIND}" in frame.columns else []
-    said = [*banner, *origin_notes(frame), *_of_user(about), *said, *_tool_failures(frame)]
+    said = [*banner, *origin_notes(frame), *of_user(about), *said, *_tool_failures(frame)]
     return [*said, *(text for judge in about.judges for text in judge.remarks)]
 
 
@@ -103,7 +103,7 @@ def _tool_failures(frame: Any) -> list[str]:
     ]
 
 
-def _of_user(about: About) -> list[str]:
+def of_user(about: About) -> list[str]:
     """What the simulated user of a run wrote, and what that cost."""
     user = about.user
     if user is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import functools
 from collections.abc import Collection
@@ -13,7 +14,9 @@ from markupsafe import Markup
 
 from pex.compare.attacks import attack_rates, is_redteam
 from pex.compare.requirements import states
+from pex.core import template
 from pex.core.about import About, PromptInfo
+from pex.core.columns import variables
 from pex.core.remarks import of_run
 from pex.core.safe_text import clean
 from pex.core.text import value_text
@@ -95,6 +98,7 @@ def page(
         max_chars=MAX_CHARS,
         field_scorers=scorers,
         previews=previews,
+        used=_used(frame, about),
     )
     # The fragments are escaped where they are made; everything else is escaped by the template.
     text = _template().render(
@@ -208,3 +212,13 @@ def _frontiers(summary: pd.DataFrame, yes_no: Collection[str], found: Frontier |
     return "".join(
         frontier_svg(summary, found.metric, item, yes_no, marked.get(item)) for item in against
     )
+
+
+def _used(frame: pd.DataFrame, about: About) -> set[str]:
+    """The columns of the cases that a prompt shows."""
+    names: set[str] = set()
+    for prompt in about.prompts:
+        with contextlib.suppress(Exception):  # half a template; said where it is rendered
+            names.update(template.variables(prompt.text))
+    inputs = [str(name)[5:] for name in frame.columns if str(name).startswith("case.")]
+    return {column for name, column in variables(inputs, about.renamed).items() if name in names}

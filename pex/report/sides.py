@@ -45,6 +45,7 @@ def side_by_side_table(
     only: Sequence[str] | None = None,
     field_scorers: Mapping[str, FieldScorer] | None = None,
     previews: Show | None = None,
+    used: Collection[str] | None = None,
 ) -> str:
     """The cases, one row each, with the answers of every variant beside each other.
 
@@ -61,12 +62,16 @@ def side_by_side_table(
         only: the ids of the cases to show, in this order; None: all.
         field_scorers: the scorers of structured answers; what differs is listed field by field.
         previews: gives pictures of the documents that cases name; None: none are shown.
+        used: the columns of the cases that prompts show; others are folded. None: none are.
 
     Returns:
         An HTML table, without its style.
     """
     variants = [str(name) for name in dict.fromkeys(frame["variant"])]
     inputs = [name for name in frame.columns if str(name).startswith("case.")]
+    if used is not None and any(name[5:] in used for name in inputs):
+        inputs.sort(key=lambda name: name[5:] not in used)
+    folded = {name for name in inputs if used is not None and name[5:] not in used}
     scores = [name[6:] for name in frame.columns if str(name).startswith("score.")]
     by_case: dict[str, list[Row]] = {}
     for row in frame.to_dict("records"):
@@ -79,8 +84,9 @@ def side_by_side_table(
     figures = Figures(previews)
     size = 0
     for case in cases[:max_rows]:
-        part = _case_row(case, by_case[case], variants, inputs, scores, states[case], yes_no,
-                         max_chars, baseline, field_scorers or {}, figures)  # fmt: skip
+        head = _case_cell(case, by_case[case][0], inputs, folded, max_chars, figures)
+        part = _case_row(head, by_case[case], variants, scores, states[case], yes_no,
+                         max_chars, baseline, field_scorers or {})  # fmt: skip
         size += len(part.encode())
         if size > max_bytes:
             break
@@ -151,25 +157,21 @@ def case_states(
 
 
 def _case_row(
-    case_id: str,
+    head: str,
     rows: Sequence[Row],
     variants: Sequence[str],
-    inputs: Sequence[str],
     scores: Sequence[str],
     states: Sequence[str],
     yes_no: Collection[str],
     max_chars: int,
     baseline: str | None,
     field_scorers: Mapping[str, FieldScorer],
-    figures: Figures,
 ) -> str:
     by_variant: dict[str, list[Row]] = {}
     for row in rows:
         by_variant.setdefault(str(row["variant"]), []).append(row)
     known = {row["repeat"]: row["output"] for row in by_variant.get(baseline or "", [])}
-    out = [f'<tr data-state="{" ".join(states)}"><td class="pex-case">']
-    out.append(_case_cell(case_id, rows[0], inputs, max_chars, figures))
-    out.append("</td>")
+    out = [f'<tr data-state="{" ".join(states)}"><td class="pex-case">{head}</td>']
     for name in variants:
         cells = [
             _answer(row, scores, yes_no, max_chars, None if name == baseline else known)
@@ -207,16 +209,30 @@ def _caption(
 
 
 def _case_cell(
-    case_id: str, row: Row, inputs: Sequence[str], max_chars: int, figures: Figures
+    case_id: str,
+    row: Row,
+    inputs: Sequence[str],
+    folded: Collection[str],
+    max_chars: int,
+    figures: Figures,
 ) -> str:
-    lines = []
+    """The inputs of a case: those of the prompts, then the others, folded, by their names."""
+    lines, more = [], []
     group = None if missing(row.get("group")) else str(row["group"])
     for column in inputs:
         value = row[column]
-        if not missing(value) and str(value) != group:  # the group is beside the id
-            text = escaped(cut(value_text(value), max_chars))
-            shown = figures(column[5:], value)
-            lines.append(shown or f'<div class="pex-output" dir="auto">{text}</div>')
+        if missing(value) or str(value) == group:  # the group is beside the id
+            continue
+        text = escaped(cut(value_text(value), max_chars))
+        if column in folded and len(folded) < len(inputs):
+            more.append(f'<dt>{escaped(column[5:])}</dt><dd dir="auto">{text}</dd>')
+            continue
+        shown = figures(column[5:], value)
+        lines.append(shown or f'<div class="pex-output" dir="auto">{text}</div>')
+    if more:
+        named = f"{len(more)} more {'column' if len(more) == 1 else 'columns'}"
+        fold = f"<summary>{named}</summary><dl>{''.join(more)}</dl>"
+        lines.append(f'<details class="pex-more">{fold}</details>')
     if not missing(row["expected"]):
         text = escaped(cut(value_text(row["expected"]), max_chars))
         lines.append(f'<div class="pex-meta">expected: {text}</div>')

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pex.core.about import About
 from pex.core.errors import PexError, nearest
 from pex.core.project import find_project
-from pex.core.remarks import of_run
+from pex.core.remarks import of_run, of_user
 from pex.core.safe_text import clean
 from pex.project.settings import load_settings
 from pex.score.frame import failed_rows, percentages, score_names, summarise, yes_no
@@ -199,8 +199,10 @@ class Results:
         table = summary_text(self.summary(), percentages(self.frame))
         end = [str(self.recorded)] if self.recorded else []
         end = [*self._requirements_line(), *end]
-        remarks = (f"! {text}" for text in self.remarks())
-        return clean("\n".join([self._headline(), table, *remarks, *end]))
+        user = of_user(self.about)  # a fact, not a warning
+        remarks = (f"! {text}" for text in self.remarks() if text not in user)
+        facts = (f"{text[0].upper()}{text[1:]}." for text in user)
+        return clean("\n".join([self._headline(), table, *remarks, *facts, *end]))
 
     def _repr_html_(self) -> str:
         from html import escape

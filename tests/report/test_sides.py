@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pex.report import sides
+from tests.helpers.grids import frame_of
 from tests.helpers.markup import check_balanced, plain_text
 from tests.helpers.summaries import HOSTILE
 
@@ -185,3 +186,15 @@ def test_many_variants_have_a_column_each_in_the_order_of_the_frame() -> None:
     assert "width:30%" not in html
     assert html.count("<td data-side=") == 30
     assert "the variants disagree on 0." in html
+
+
+def test_columns_that_no_prompt_shows_are_folded_by_their_names() -> None:
+    frame = frame_of({"a": ["good"]}).assign(**{"case.world": ['{"orders": {"A7": "<b>"}}']})
+    html = sides.side_by_side_table(frame, {"ok"}, 10, 100, used={"text"})
+    head, _, folded = html.partition("<details")
+    assert "question 0" in head
+    assert "orders" not in head
+    assert "<summary>1 more column</summary><dl><dt>world</dt>" in folded
+    assert "&lt;b&gt;" in folded
+    for used in (None, set()):
+        assert "<details" not in sides.side_by_side_table(frame, {"ok"}, 10, 100, used=used)

@@ -98,6 +98,8 @@ def test_the_user_writes_the_turns_and_the_variant_is_not_blamed_for_it(
         "the simulated user (lab/m2) wrote 2 messages for $0.0024: in no variant's tokens and cost"
     )
     assert told in of_run(results.frame, results.about)[0]
+    # A fact about the run; "!" is for what one should look at.
+    assert f"\nT{told[1:]}." in repr(results)
     with sqlite3.connect(project / ".pex" / "journal.db") as connection:
         booked = connection.execute(
             "SELECT model, variant, count(*), sum(usd) FROM ledger GROUP BY 1, 2 ORDER BY 1"
