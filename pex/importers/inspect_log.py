@@ -19,6 +19,7 @@ from typing import IO, Any
 
 from pex.core import jsontext
 from pex.core.errors import PexError
+from pex.core.extras import install_line
 from pex.core.textfile import read_text
 from pex.importers.found import unknown
 
@@ -26,7 +27,7 @@ ZIP = "PK\x03\x04"
 """How a zip file begins."""
 VERSION = 2
 """Of the logs that pex reads by itself; version 1 has been out of use since 2024."""
-EXTRA = 'pip install "pexlab[inspect]" reads it with inspect-ai'
+EXTRA = f"{install_line('inspect')} reads it with inspect-ai"
 _ZSTANDARD = 93
 _MOST_MB = 500
 """Of an entry, unpacked: a larger one would fill the memory."""

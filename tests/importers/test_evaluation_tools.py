@@ -304,6 +304,13 @@ def test_what_is_no_project_is_named_and_nothing_is_written(
     assert not (tmp_path / "made").exists()
 
 
+def test_half_a_character_is_replaced(tmp_path: Path) -> None:
+    row = {"id": "a\ud800", "input": {"q": "b\ud800"}, "expectedOutput": "c\ud800"}
+    experiment, _ = imported(write(tmp_path / "items.json", [row]), tmp_path)
+    (case,) = experiment.cases
+    assert (case.id, case.inputs["q"], case.expected) == ("a\ufffd", "b\ufffd", "c\ufffd")
+
+
 def test_cases_load_as_written(tmp_path: Path) -> None:
     path = write(tmp_path / "items.json", [{"id": "=1", "input": {"a.b": 1}, "expectedOutput": 2}])
     imported(path, tmp_path)
