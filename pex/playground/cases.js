@@ -48,7 +48,7 @@ export function makeCase(session, id) {
   return {
     node,
     focus: () => (inputs.values().next().value ?? expected).focus(),
-    update(found, number, variables, images) {
+    update(found, number, variables, kinds) {
       // The key of a typed case changes with its text.
       const name = found.typed ? String(number) : found.key;
       key.textContent = found.typed ? `Case ${number}` : `${number} · ${found.key}`;
@@ -65,7 +65,7 @@ export function makeCase(session, id) {
       }
       for (const variable of variables) {
         if (!inputs.has(variable)) inputs.set(variable, makeInput(session, id, variable));
-        inputs.get(variable).update(found.inputs[variable], name, images.includes(variable));
+        inputs.get(variable).update(found.inputs[variable], name, kinds[variable] ?? "");
       }
       arrange(fields, variables.map((variable) => inputs.get(variable).node));
       const others = Object.keys(found.inputs).filter((other) => !shown.has(other));
@@ -93,10 +93,10 @@ function makeInput(session, id, name, placeholder = "") {
   return {
     node,
     focus: () => editor.area.focus(),
-    update(text, key, isImage = false) {
+    update(text, key, kind = "") {
       editor.area.setAttribute("aria-label", `${name} of case ${key}`);
       write(text ?? "");
-      image?.update(isImage);
+      image?.update(kind);
     },
   };
 }

@@ -13,6 +13,7 @@ from pex.core.safe_text import clean
 from pex.core.text import replace_surrogates
 from pex.experiment.experiment import Experiment
 from pex.playground.checks import about_check
+from pex.playground.documents import document_variables
 from pex.playground.draft import Column, Draft, Entry, Problem
 from pex.playground.images import image_variables
 from pex.playground.judges import KIND as JUDGE
@@ -46,6 +47,9 @@ def document(
         "cases": [_case(draft, entry) for entry in draft.entries],
         "variables": list(draft.variables),
         "image_variables": image_variables(
+            m.text for column in draft.columns for m in column.messages if m.role == "user"
+        ),
+        "document_variables": document_variables(
             m.text for column in draft.columns for m in column.messages if m.role == "user"
         ),
         "baseline": draft.baseline,

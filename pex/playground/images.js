@@ -8,6 +8,8 @@ const IMAGE = /!\[([^\]\n]{0,1000})\]\(([^(){}\n]+)\)/g;
 const KEPT = /^\.pex\/images\/[0-9a-f]{16}\.\w+$/;
 const KINDS = ["image/png", "image/jpeg", "image/gif", "image/webp"];
 const MOST_BYTES = 8e6;
+const TYPING_MS = 400;
+const DOCUMENTS = { pdf: ["PDF", "application/pdf,.pdf"], audio: ["Recording", "audio/wav,audio/mpeg,.wav,.mp3"] };
 
 /** The images that a text names without variables: {name, url, start, end}. */
 function imagesIn(text) {
@@ -53,6 +55,21 @@ export function makeImageStore(send) {
         return { ok: false, text: `${name} cannot be read` };
       }
       return (await ask({ name }, [content])).message;
+    },
+    /** Keep a document of a kind; the answer is {ok, text}: its path, or why not. */
+    async addDocument(file, kind) {
+      const name = file.name || "document";
+      if (file.size > MOST_BYTES) return { ok: false, text: `${name} has ${Math.round(file.size / 1e6)} MB; ${MOST_BYTES / 1e6} MB can be added here. Save it in the project, and write its path into the input.` };
+      try {
+        return (await ask({ document: kind, name }, [await file.arrayBuffer()])).message;
+      } catch {
+        return { ok: false, text: `${name} cannot be read` };
+      }
+    },
+    /** How the document that an input names is shown: {name, facts, picture, sound}. */
+    async document(kind, name, url) {
+      const { message } = await ask({ document: kind, name, url });
+      return message.ok ? message.preview : { name: url, facts: message.text, picture: "", sound: "" };
     },
     /** The picture at an address. */
     get(url) {
@@ -209,7 +226,32 @@ export function makeImages(store, editor) {
   };
 }
 
-/** The image that an input of a case names, where a prompt shows the input as one. */
+/** A document of a case: its first page or its sound, its pages or length. */
+function makePreview({ name, facts, picture, sound }, onRemove) {
+  const node = element("li", "pex-image pex-document");
+  const label = element("span", "pex-image-name", name);
+  label.title = name;
+  const text = element("span", "pex-image-text");
+  text.append(label, element("span", "pex-meta", facts));
+  if (picture.startsWith("data:image/png;")) {
+    const shown = element("img", "pex-document-page");
+    shown.src = picture;
+    shown.alt = `The first page of ${name}`;
+    node.append(shown);
+  }
+  node.append(text);
+  if (sound.startsWith("data:audio/")) {
+    const player = element("audio");
+    player.controls = true;
+    player.src = sound;
+    player.setAttribute("aria-label", `Recording ${name}`);
+    node.append(player);
+  }
+  node.append(iconButton("gone", `Remove document ${name}`, onRemove));
+  return node;
+}
+
+/** The image or document that an input of a case names, where a prompt shows the input as one. */
 export function makeCaseImage(store, editor, name) {
   const { area } = editor;
   const node = element("div", "pex-images");
@@ -217,40 +259,53 @@ export function makeCaseImage(store, editor, name) {
   const wrong = makeComplaint(area);
   const picker = makeImagePicker(add, `Choose an image for ${name}`);
   node.append(list, picker.node, picker.file, wrong.node);
-  let enabled = false;
+  let kind = ""; // image, pdf or audio; "" for text
   let drawn = "";
+  const clear = () => {
+    typeInto(area, 0, area.value.length, "");
+    area.focus();
+  };
 
   async function add([file, ...others]) {
-    if (!enabled) return wrong.say([`Write ![]({{ ${name} }}) into a prompt first: then this input is an image.`]);
-    if (others.length) return wrong.say(["An input is one image: choose one file."]);
-    const { ok, text } = await store.add(file);
+    if (!kind) return wrong.say([`Write ![]({{ ${name} }}) into a prompt first: then this input is an image; ![pdf as text]({{ ${name} }}) makes it a PDF.`]);
+    if (others.length) return wrong.say(["An input is one file: choose one."]);
+    const { ok, text } = await (kind === "image" ? store.add(file) : store.addDocument(file, kind));
     wrong.say(ok ? [] : [text]);
     if (!ok) return undefined;
-    typeInto(area, 0, area.value.length, imagesIn(text)[0].url);
+    typeInto(area, 0, area.value.length, kind === "image" ? imagesIn(text)[0].url : text);
     return area.focus();
   }
 
-  function draw() {
+  async function draw() {
     const url = area.value.trim();
-    const shown = KEPT.test(url) ? url : "";
+    const document = kind in DOCUMENTS;
+    const shown = document || KEPT.test(url) ? url : "";
+    picker.node.hidden = !kind || Boolean(url);
+    const now = shown && `${kind} ${shown}`;
+    if (now === drawn) return;
+    drawn = now;
     list.hidden = !shown;
-    picker.node.hidden = !enabled || Boolean(url);
-    if (shown === drawn) return;
-    drawn = shown;
-    list.replaceChildren(...(shown ? [makeThumbnail(store, { name, url }, () => {
-      typeInto(area, 0, area.value.length, "");
-      area.focus();
-    }).node] : []));
+    if (!shown) list.replaceChildren();
+    else if (!document) list.replaceChildren(makeThumbnail(store, { name, url }, clear).node);
+    else {
+      const found = await store.document(kind, name, shown);
+      if (drawn === now) list.replaceChildren(makePreview(found, clear));
+    }
   }
 
   onFiles(editor, () => true, add);
-  area.addEventListener("input", draw);
+  let timer = 0;
+  area.addEventListener("input", () => {
+    clearTimeout(timer);
+    timer = setTimeout(draw, kind in DOCUMENTS ? TYPING_MS : 0); // a path that is typed is looked for once
+  });
 
   return {
     node,
-    /** @param is whether a prompt shows this input as an image */
+    /** @param is what a prompt shows this input as: image, pdf, audio, or "" */
     update(is) {
-      enabled = is;
+      if (is !== kind) picker.choose(is, name);
+      kind = is;
       draw();
     },
   };
@@ -269,5 +324,15 @@ export function makeImagePicker(take, label = "Add an image to the user message"
   });
   const node = signButton("plus", "Image", () => file.click(), label);
   node.classList.add("pex-quiet");
-  return { node, file };
+  return {
+    node, file,
+    /** What is picked for an input of this name: an image, or a document of a kind. */
+    choose(kind, name) {
+      const [what, accept] = DOCUMENTS[kind] ?? ["Image", KINDS.join(",")];
+      file.accept = accept;
+      node.lastChild.textContent = what;
+      node.title = kind in DOCUMENTS ? `Choose a ${what === "PDF" ? what : what.toLowerCase()} for ${name}` : `Choose an image for ${name}`;
+      node.setAttribute("aria-label", node.title);
+    },
+  };
 }

@@ -26,6 +26,8 @@ from pex.core.prompt import Prompt
 
 SAVED = "images"
 """The folder of images beside what is saved."""
+SAVED_DOCUMENTS = "documents"
+"""The folder of documents and recordings beside what is saved."""
 MOST_MB = 8
 """A larger one does not fit into a message from a browser to the kernel."""
 _ENDINGS = "|".join(ending[1:] for ending in KINDS.values())
@@ -168,7 +170,7 @@ def image_variables(texts: Iterable[str]) -> list[str]:
 
 
 def moved_case(case: Case, project: Path, folder: Path) -> Case:
-    """The case with its kept images as files in `images/`; the same case if it has none.
+    """The case with its kept files in `images/` and `documents/`; the same case if it has none.
 
     Args:
         case: the case; its id stays.
@@ -181,7 +183,8 @@ def moved_case(case: Case, project: Path, folder: Path) -> Case:
     inputs = dict(case.inputs)
     for name, value in case.inputs.items():
         if isinstance(value, str) and is_kept(value):
-            inputs[name] = f"{SAVED}/{Path(value).name}"
+            folder_name = SAVED if Path(value).suffix in KINDS.values() else SAVED_DOCUMENTS
+            inputs[name] = f"{folder_name}/{Path(value).name}"
             _copy_file(project / value, folder / inputs[name], f"case '{case.id}'")
     return case if inputs == case.inputs else dataclasses.replace(case, inputs=inputs)
 

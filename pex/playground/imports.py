@@ -1,4 +1,4 @@
-"""What somebody brings from outside into a draft: a table of cases, images for its messages."""
+"""What somebody brings from outside into a draft: a table of cases, images, documents."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from pex.core.errors import PexError
 from pex.core.reading import AmbiguousError
 from pex.experiment.experiment import Experiment
-from pex.playground import drafting, images
+from pex.playground import documents, drafting, images
 from pex.playground.draft import Draft
 from pex.playground.history import MOST_ENTRIES, with_cases, without_blank
 from pex.playground.table import Table, added_text, choices_of, read_table
@@ -79,6 +79,25 @@ class Imports:
             PexError: it cannot be sent to a model.
         """
         return images.keep(drafting.settings_of(self._base())[0], data, name)
+
+    def add_document(self, kind: str, name: str, data: bytes) -> str:
+        """Keep a document for an input of a case; returns its path.
+
+        Raises:
+            PexError: it is not of this kind, empty, or too large.
+        """
+        return documents.keep(drafting.settings_of(self._base())[0], data, name, kind)
+
+    def document(self, variable: str, value: str) -> dict[str, Any]:
+        """A document that an input of a case names, as it is shown.
+
+        Raises:
+            PexError: no message shows this input as a document.
+        """
+        base = self._base()
+        texts = [message.text for column in self._draft().columns for message in column.messages]
+        folder = base.folder if base is not None else Path.cwd()
+        return documents.preview(variable, value, texts, folder)
 
     def image(self, url: str) -> tuple[str, bytes]:
         """The media type and the content of an image that a message or a case names.

@@ -61,8 +61,8 @@ function makeRow(session, id) {
     node,
     focus: about.focus,
     answer: answers.get,
-    update(found, number, variables, variants, images) {
-      about.update(found, number, variables, images);
+    update(found, number, variables, variants, kinds) {
+      about.update(found, number, variables, kinds);
       answers.keep(variants.map((variant) => variant.id));
       arrange(node, [about.node, ...variants.map((variant) => answers.get(variant.id).node)]);
     },
@@ -158,7 +158,8 @@ function renderPlayground({ model, el }) {
   const rows = makeViews((id) => makeRow(session, id));
 
   function draw() {
-    const { variants, cases, variables, image_variables: images = [] } = doc();
+    const { variants, cases, variables, image_variables: images = [], document_variables: documents = {} } = doc();
+    const kinds = { ...Object.fromEntries(images.map((name) => [name, "image"])), ...documents };
     const inside = pane.contains(document.activeElement);
     outbox.taken();
     el.style.setProperty("--pex-columns", Math.max(1, variants.length));
@@ -169,7 +170,7 @@ function renderPlayground({ model, el }) {
     corner.update(cases.length, variables);
     arrange(variantRow, [corner.node, ...variants.map(({ id }) => columns.get(id).node)]);
     const newRows = rows.keep(cases.map(({ id }) => id));
-    cases.forEach((found, i) => rows.get(found.id).update(found, i + 1, variables, variants, images));
+    cases.forEach((found, i) => rows.get(found.id).update(found, i + 1, variables, variants, kinds));
     arrange(grid, [heads.node, ...cases.map(({ id }) => rows.get(id).node)]);
     empty.hidden = cases.length > 0;
     drawHeads();

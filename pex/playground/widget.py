@@ -270,12 +270,17 @@ class PlaygroundView(anywidget.AnyWidget):
         self.send({"kind": "table", "view": view, **found})
 
     def _image(self, content: Mapping[str, Any], data: bytes | None, view: str) -> None:
-        """Keep an image that somebody brings, or send one that a message names."""
+        """Keep an image or document that somebody brings, or send one that the draft names."""
         imports, url = self._session.imports, str(content.get("url", ""))
+        document, name = content.get("document"), str(content.get("name", ""))
         buffers, found = [], dict[str, Any]()
         try:
-            if data is not None:
-                found = {"ok": True, "text": imports.add_image(str(content.get("name", "")), data)}
+            if document is not None and data is not None:
+                found = {"ok": True, "text": imports.add_document(str(document), name, data)}
+            elif document is not None:
+                found = {"ok": True, "preview": imports.document(name, url)}
+            elif data is not None:
+                found = {"ok": True, "text": imports.add_image(name, data)}
             else:
                 kind, image = imports.image(url)
                 found, buffers = {"ok": True, "type": kind}, [image]
