@@ -31,6 +31,8 @@ from pex.score.judge.judge import Judge
 
 STAND_IN = "local/smollm2"
 """The model of a project that names none: it is free and needs no key."""
+_OF_FILE = ("kind", "prompt")
+"""What a judge's entry in a file has beside its options."""
 T = TypeVar("T")
 
 
@@ -67,7 +69,7 @@ def write_project(imported: Imported, to: Path, source: str = "") -> tuple[Path,
     try:
         imported = _with_providers(imported, settings)
         path = _write(imported, folder / "experiment.yaml")
-        Experiment.load(path).preview(limit=1)
+        _check(path, to)
         (folder / REPORT).write_text(report_markdown(imported, source), encoding="utf-8")
         folder.chmod(0o755)  # mkdtemp's own is for one user
         folder.rename(to)
@@ -78,6 +80,19 @@ def write_project(imported: Imported, to: Path, source: str = "") -> tuple[Path,
             shutil.rmtree(made, ignore_errors=True)
         raise
     return to / "experiment.yaml", imported
+
+
+def _check(path: Path, to: Path) -> None:
+    """Load the experiment and prepare its first request; an error names the folder it goes to.
+
+    Raises:
+        PexError: it does not run.
+    """
+    try:
+        Experiment.load(path).preview(limit=1)
+    except PexError as error:
+        message = error.message.replace(str(path.parent), str(to))
+        raise PexError(f"what was read does not run: {message}", hint=error.hint) from None
 
 
 def complete(imported: Imported) -> Imported:
@@ -98,6 +113,7 @@ def complete(imported: Imported) -> Imported:
         cases = [Case("1", dict.fromkeys(variables, "") or {"note": "no variables"})]
         how = "there were no cases: cases.jsonl has one, with empty values to fill in"
         notes.append(Note("cases", "changed", how))
+    cases = _with_variables(cases, _prompts_of(imported), notes)
     if not prompts and not imported.variants:
         checked = _columns_of(imported.scorers)
         shown = [name for name in known_variables(cases) if name not in checked]
@@ -114,6 +130,20 @@ def complete(imported: Imported) -> Imported:
     )
 
 
+def _with_variables(
+    cases: Sequence[Case], prompts: Sequence[Prompt], notes: list[Note]
+) -> list[Case]:
+    """The cases with an empty value for each variable that none of them has."""
+    known = known_variables(cases)
+    needed = {name for prompt in prompts for name in prompt.variables
+              if name not in known and name not in prompt.defaults}  # fmt: skip
+    for name in sorted(needed):
+        how = "no case has a value for it: it is empty, to fill in"
+        notes.append(Note(f"variable {name}", "changed", how))
+    empty = dict.fromkeys(sorted(needed), "")
+    return [dataclasses.replace(case, inputs={**case.inputs, **empty}) for case in cases]
+
+
 def without_keys(imported: Imported) -> Imported:
     """The project without what has the shape of a key; a note names each place."""
     notes = list(imported.notes)
@@ -127,11 +157,17 @@ def without_keys(imported: Imported) -> Imported:
 
     def prompt(given: Prompt) -> Prompt:
         where = f"prompt '{given.name}'"
-        texts = plain([dict(message) for message in given.messages], where)
-        rest = plain({"params": given.params, "defaults": given.defaults}, where)
-        if texts == [*given.messages] and rest["params"] == given.params:
+        fields = {name: getattr(given, name) for name in ("params", "defaults", "description")}
+        fields["messages"] = [dict(message) for message in given.messages]
+        found = plain(fields, where)
+        return given if found == fields else given.changed(**found)
+
+    def judge(given: Judge) -> Judge:
+        asked = prompt(given.prompt)
+        if asked is given.prompt:
             return given
-        return given.changed(messages=texts, **rest)
+        options = {key: value for key, value in given.to_dict().items() if key not in _OF_FILE}
+        return Judge(asked, **options)
 
     return dataclasses.replace(
         imported,
@@ -149,14 +185,14 @@ def without_keys(imported: Imported) -> Imported:
             dataclasses.replace(
                 case,
                 id=replace_surrogates(case.id),
-                tags=tuple(map(replace_surrogates, case.tags)),
                 inputs=plain(case.inputs, f"case '{case.id}'"),
                 expected=plain(case.expected, f"case '{case.id}', expected"),
+                tags=tuple(plain(list(case.tags), f"case '{case.id}', tags")),
             )
             for case in imported.cases
         ],
         scorers=[
-            item if isinstance(item, Judge) else plain(item, f"scorer {number}")
+            judge(item) if isinstance(item, Judge) else plain(item, f"scorer {number}")
             for number, item in enumerate(imported.scorers, 1)
         ],
         purpose=_redacted(imported.purpose),

@@ -15,6 +15,7 @@ from pex.importers.imported import Imported, Note, new_name
 from pex.importers.projects import import_project
 from pex.importers.variables import as_template, literal, without_roles
 from pex.importers.write_project import write_project
+from pex.score.judge.judge import Judge
 from tests.helpers.command import pexlab
 
 KEY = "sk-proj-" + "Ab3dEf7hIj1kLm5nOp9q" * 2
@@ -35,6 +36,7 @@ def texts(folder: Path) -> Path:
     (mine / "cases.csv").write_text("text,lang,question\nHi,fr,who\n", encoding="utf-8")
     (mine / "README.md").write_text("About.", encoding="utf-8")
     (mine / "empty.txt").write_text("\n", encoding="utf-8")
+    (mine / "more.txt").write_text("Say ${nothing}.", encoding="utf-8")
     return mine
 
 
@@ -42,15 +44,17 @@ def test_a_folder_of_texts_becomes_an_experiment_that_runs_and_a_report(tmp_path
     texts(tmp_path)
     done = pexlab("import", "mine", folder=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "text files: taken over 1, changed 4, left out 2" in done.stdout
+    assert "text files: taken over 1, changed 6, left out 2" in done.stdout
     assert "variables written {x} are now {{ x }}: text, lang" in done.stdout
     folder = tmp_path / "experiments" / "mine"
     names = {file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file()}
-    prompts = {"prompts/translate.prompty", "prompts/translate-2.prompty"}
+    assert "variable nothing: no case has a value for it" in done.stdout
+    prompts = {f"prompts/{name}.prompty" for name in ("translate", "translate-2", "more")}
     assert names == {"experiment.yaml", "cases.jsonl", "IMPORT.md", *prompts}
     assert "empty.txt" in (folder / "IMPORT.md").read_text("utf-8")
     exp = Experiment.load(folder / "experiment.yaml")
-    first, second = (exp.variants[n].prompt.render(exp.cases[0].values) for n in (0, 1))
+    made = {v.prompt.name: v.prompt.render(exp.cases[0].values) for v in exp.variants}
+    first, second = made["translate"], made["translate-2"]
     assert first == [
         {"role": "system", "content": "Be kind."},
         {"role": "user", "content": "who"},
@@ -70,7 +74,7 @@ def test_nothing_that_exists_is_overwritten_and_nothing_stays_of_a_failure(tmp_p
     assert (tmp_path / "experiments" / "a" / "experiment.yaml").read_bytes() == before
     settings = (tmp_path / "pex.toml").read_bytes()
     bad = Imported(
-        "x", "n", [Prompt("{{ nothing }}", "p")], cases=[Case("1", {"a": 1})],
+        "x", "n", [Prompt("{{ a.nothing }}", "p")], cases=[Case("1", {"a": 1})],
         providers={"lab": {"base_url": "http://127.0.0.1:1/v1"}},
     )  # fmt: skip
     with pytest.raises(PexError, match="nothing"):
@@ -86,7 +90,8 @@ def test_keys_are_not_written_down_and_their_place_is_said(tmp_path: Path) -> No
         "n",
         [Prompt(f"Use {KEY} for {{{{ q }}}}", "p")],
         models=["lab/m"],
-        cases=[Case("1", {"q": f"key: {KEY}"})],
+        cases=[Case("1", {"q": f"key: {KEY}"}, tags=(KEY,))],
+        scorers=[Judge(Prompt(f"Has it {KEY}? {{{{ output }}}}", "leak"), "lab/m", scale=[1, 5])],
         notes=[Note(f"providers[0].{KEY}", "left out", KEY)],
         providers={"lab": {"base_url": "http://127.0.0.1:1/v1", "api_key_env": "LAB_KEY"}},
     )
@@ -94,7 +99,8 @@ def test_keys_are_not_written_down_and_their_place_is_said(tmp_path: Path) -> No
     for file in [tmp_path / "pex.toml", *path.parent.rglob("*")]:
         assert file.is_dir() or KEY not in file.read_text("utf-8"), file
     places = [note.where for note in made.notes if "shape of a key" in note.how]
-    assert places == ["prompt 'p'", "case '1'"]
+    assert places == ["prompt 'p'", "case '1'", "case '1', tags", "prompt 'leak'"]
+    assert "scale" in path.read_text("utf-8")
     text = (tmp_path / "pex.toml").read_text("utf-8")
     assert text.startswith("[budget]\nusd_per_run = 1.0\n\n[providers.")
     assert 'api_key_env = "LAB_KEY"' in text

@@ -6,7 +6,9 @@ The files in `files/promptfoo` are made by promptfoo 0.120.27 with `tests/made_b
 from __future__ import annotations
 
 import json
+import random
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ from pex.core.call import Answer
 from pex.core.errors import PexError
 from pex.experiment.experiment import Experiment
 from pex.importers.projects import ImportedProject, import_project
+from pex.importers.promptfoo_config.sources import load
 from pex.importers.recorded import import_results
 from pex.project.spec import load_spec
 from pex.score.build import build
@@ -358,3 +361,43 @@ def test_an_enormous_product_of_lists_is_refused(here: Path) -> None:
     values = {f"v{n}": [str(item) for item in range(10)] for n in range(9)}
     with pytest.raises(PexError, match="1,000,000,000 combinations"):
         imported(here, {"prompts": ["{{ v1 }}"], "providers": ["a"], "tests": [{"vars": values}]})
+
+
+def test_whatever_a_configuration_has_it_becomes_a_project_or_one_error(here: Path) -> None:
+    """Values of other kinds at random places: no traceback, and nothing half-written."""
+    source = FILES / "shop" / "promptfooconfig.yaml"
+    whole = load(source.read_text("utf-8"), source)
+    shutil.copytree(source.parent, here / "given")
+    odd: list[Any] = [None, True, -1, 1.5, "", "{{ y }}", "{% if", "file://none.txt", [], {}]
+    odd += [["a", 1], {"a": [1]}, "user:\nhi", "../x", "a" * 3000, "regex:(", float("inf")]
+
+    def changed(value: Any, chance: random.Random) -> Any:
+        if chance.random() < 0.05:
+            return chance.choice(odd)
+        if isinstance(value, dict):
+            return {key: changed(item, chance) for key, item in value.items()}
+        return [changed(item, chance) for item in value] if isinstance(value, list) else value
+
+    outcomes = set()
+    for seed in range(25):
+        try:
+            made = imported(here, changed(whole, random.Random(seed)), f"n{seed}")
+            assert made.path.is_file()
+            outcomes.add("made")
+        except PexError:
+            assert not (here / "experiments" / f"n{seed}").exists()
+            outcomes.add("refused")
+    assert outcomes == {"made", "refused"}
+    left = [item.name for item in (here / "experiments").iterdir() if item.name.startswith(".")]
+    assert left == []
+
+
+def test_a_prompt_that_a_test_cannot_fill_in_is_left_out_with_the_test(here: Path) -> None:
+    config = {
+        "prompts": ["{{ item.name }}", "{{ q }}"],
+        "providers": ["ollama:m"],
+        "tests": [{"vars": {"item": {"name": "a"}, "q": "x"}}, {"vars": {"item": {}, "q": "y"}}],
+    }
+    made = imported(here, config)
+    assert len(made.imported.prompts) == 1
+    assert "test 2 cannot be filled in" in notes(made, "left out")["prompts[0]"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -140,6 +141,8 @@ def _equals(value: Any, negated: bool, given: Mapping[str, Any]) -> Check:
     text = _text(value)
     if negated:
         return _pattern(rf"\A(?!{re.escape(text)}\Z)")
+    if not text:
+        return _pattern(r"\A\Z")  # an empty column is none
     return Check("", {"kind": "exact", "strip": False}, text)
 
 
@@ -177,6 +180,8 @@ def _containing(ignore_case: bool) -> dict[str, Any]:
 
 
 def _regex(value: Any, negated: bool, given: Mapping[str, Any]) -> Check:
+    if not _text(value):
+        raise LeftOutError("it has no value")
     found = from_javascript(_text(value))
     return _pattern(not_containing(found) if negated else found)
 
@@ -219,8 +224,8 @@ def _json(value: Any, negated: bool, given: Mapping[str, Any]) -> Check:
 
 
 def _levenshtein(value: Any, negated: bool, given: Mapping[str, Any]) -> Check:
-    if negated:
-        raise LeftOutError("not-levenshtein")
+    if negated or not _text(value):
+        raise LeftOutError("not-levenshtein" if negated else "it has no value")
     said = "is the scorer similarity, 0 to 1; its threshold is left out, so it does not fail"
     return Check("", {"kind": "similarity"}, _text(value), said=said)
 
@@ -303,6 +308,7 @@ def number_of(value: Any) -> float | None:
     if isinstance(value, bool):
         return None
     try:
-        return float(value)
-    except (TypeError, ValueError):
+        found = float(value)
+    except (TypeError, ValueError, OverflowError):
         return None
+    return found if math.isfinite(found) else None

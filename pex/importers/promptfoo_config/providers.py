@@ -203,7 +203,7 @@ def _entry(address: str | None, config: Mapping[str, Any]) -> dict[str, Any]:
     """What `pex.toml` says of a provider: a server on this machine costs nothing."""
     name = config.get("apiKeyEnvar")
     entry: dict[str, Any] = {"base_url": address} if address else {}
-    if isinstance(name, str) and re.fullmatch(r"[A-Za-z_]\w*", name):
+    if isinstance(name, str) and re.fullmatch(r"[A-Z_][A-Z0-9_]*", name):
         entry["api_key_env"] = name
     if urlsplit(address or "").hostname in ("127.0.0.1", "localhost", "::1"):
         entry["free"] = True

@@ -9,6 +9,7 @@ from typing import Any
 
 from pex.core.case import Case
 from pex.core.cases import ROLES
+from pex.core.errors import PexError
 from pex.core.prompt import Prompt
 from pex.core.provenance import columns_in
 from pex.core.textfile import read_text
@@ -90,6 +91,7 @@ def read_promptfoo_config(path: Path) -> Imported:
     around = _around(rows)
     prompts = make_prompts(given, sources, names, around)
     cases, scorers = _cases(rows, prompts, names, around, sources)
+    prompts = [item for item in prompts if _renders(*item, cases, sources)]
     if not prompts:
         why = "; ".join(note.how for note in sources.notes if note.where.startswith("prompts"))
         raise unreadable(path, f"no prompt can be taken over: {why or 'it has none'}", TOOL)
@@ -217,6 +219,21 @@ def _written(value: Any, in_a_block: bool) -> Any:
     if isinstance(value, list) and not any(isinstance(item, dict | list) for item in value):
         return ",".join("" if item is None else str(item) for item in value)
     return value
+
+
+def _renders(given: Given, prompt: Prompt, cases: Sequence[Case], sources: Sources) -> bool:
+    """Whether a prompt can be filled in for every case; what stops it is noted.
+
+    Nunjucks writes nothing where a value has no such part, and pex refuses to send that.
+    """
+    for case in cases:
+        try:
+            prompt.render(case.values)
+        except PexError as error:
+            how = f"test {case.id} cannot be filled in: {error.message}"
+            sources.note(given.where, "left out", how)
+            return False
+    return True
 
 
 def _tags(row: Row) -> tuple[str, ...]:

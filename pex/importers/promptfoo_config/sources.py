@@ -62,9 +62,13 @@ class Sources:
         file = self.base / name
         if file.suffix.lower() in CODE or Path(name.rpartition(":")[0]).suffix.lower() in CODE:
             raise LeftOutError(f"{name} is code, which is never run")
-        if not is_inside(file, self.root):
+        try:
+            inside, there = is_inside(file, self.root), file.is_file()
+        except (OSError, ValueError):  # a name that no file can have
+            raise LeftOutError(f"there is no file {name[:80]}") from None
+        if not inside:
             raise LeftOutError(f"{name} is outside the configuration's folder and is not read")
-        if not file.is_file():
+        if not there:
             raise LeftOutError(f"there is no file {name}")
         return file
 
@@ -75,7 +79,7 @@ class Sources:
             LeftOutError: as in `path`, or no file fits.
         """
         name = reference.removeprefix(SCHEME)
-        if "*" not in name and not (self.base / name).is_dir():
+        if "*" not in name and not self._is_folder(name):
             return [self.path(reference)]
         pattern = name if "*" in name else f"{name.rstrip('/')}/*"
         if Path(pattern).is_absolute() or ".." in Path(pattern).parts:
@@ -85,6 +89,12 @@ class Sources:
         if not found:
             raise LeftOutError(f"no file fits {name}")
         return found
+
+    def _is_folder(self, name: str) -> bool:
+        try:
+            return (self.base / name).is_dir()
+        except (OSError, ValueError):
+            return False
 
     def shown(self, file: Path) -> str:
         """A file's name for notes, from the configuration's folder."""
