@@ -125,6 +125,27 @@ def read_arguments(given: Any) -> Any:
         return given
 
 
+def tool_times(tools: Sequence[Mapping[str, Any]]) -> list[tuple[float, float]]:
+    """When each tool of a step began, in seconds after the step's answer, and how long it ran.
+
+    They ran at once; those of a made world, which are marked `in_order`, one after the other.
+
+    Example:
+        >>> one, two = {"latency_s": 1.0}, {"latency_s": 2.0, "in_order": True}
+        >>> tool_times([one, two, one, two])
+        [(0.0, 1.0), (0.0, 2.0), (0.0, 1.0), (2.0, 2.0)]
+    """
+    found, world = [], 0.0
+    for tool in tools:
+        lasts = float(tool.get("latency_s") or 0.0)
+        if tool.get("in_order"):
+            found.append((world, lasts))
+            world += lasts
+        else:
+            found.append((0.0, lasts))
+    return found
+
+
 def calls_of(answer: Answer) -> list[PathCall]:
     """The tool calls of an answer, in order: of its whole path, or those that it ends with.
 

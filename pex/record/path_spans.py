@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pex.core import jsontext
+from pex.core.paths import tool_times
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -78,12 +79,12 @@ def path_spans(
             },
         )  # fmt: skip
         at += lasted
-        longest = 0
-        for number, call in enumerate(step.get("tools") or (), 1):
-            took = _ms(call.get("latency_s"))
+        tools = step.get("tools") or ()
+        times = [(at + _ms(begin), _ms(lasts)) for begin, lasts in tool_times(tools)]
+        for number, (call, place) in enumerate(zip(tools, times, strict=True), 1):
             error = call.get("error")
             yield PathSpan(
-                f"step {step['step']} tool {number}", str(call.get("name")), at, took,
+                f"step {step['step']} tool {number}", str(call.get("name")), *place,
                 {
                     "mlflow.spanType": "TOOL",
                     "mlflow.spanInputs": call.get("arguments"),
@@ -94,8 +95,7 @@ def path_spans(
                 None if error is None else str(call.get("reply") or error),
                 error,
             )  # fmt: skip
-            longest = max(longest, took)
-        at += longest
+        at += _tools_ms(step)
         said.append(turn)
 
 
@@ -121,11 +121,12 @@ def lasted_ms(steps: Sequence[Mapping[str, Any]]) -> int:
         >>> lasted_ms([{"latency_s": 0.5, "tools": [{"latency_s": 0.2}, {"latency_s": 1}]}])
         1500
     """
-    return sum(
-        _ms(step.get("latency_s"))
-        + max((_ms(call.get("latency_s")) for call in step.get("tools") or ()), default=0)
-        for step in steps
-    )
+    return sum(_ms(step.get("latency_s")) + _tools_ms(step) for step in steps)
+
+
+def _tools_ms(step: Mapping[str, Any]) -> int:
+    times = tool_times(step.get("tools") or ())
+    return max((_ms(begin) + _ms(lasts) for begin, lasts in times), default=0)
 
 
 def _ms(seconds: Any) -> int:

@@ -7,7 +7,7 @@ from html import escape
 from typing import Any
 
 from pex.core.call import Answer
-from pex.core.paths import calls_of
+from pex.core.paths import calls_of, tool_times
 from pex.core.safe_text import clean
 from pex.core.text import value_text
 from pex.report.tables import cut, format_seconds, format_usd
@@ -69,11 +69,11 @@ def path_items(steps: Any, conversation: Any, most: int) -> list[dict[str, Any]]
             }
         )
         number += 1
-        at, longest = at + took, 0.0
-        for tool in step.get("tools") or ():
+        at, tools = at + took, step.get("tools") or ()
+        times = tool_times(tools)
+        for tool, (begin, lasts) in zip(tools, times, strict=True):
             call = whole[count] if count < len(whole) else None
             count += 1
-            lasts = float(tool.get("latency_s") or 0.0)
             arguments = call.arguments if call is not None else tool.get("arguments")
             items.append(
                 {
@@ -84,12 +84,11 @@ def path_items(steps: Any, conversation: Any, most: int) -> list[dict[str, Any]]
                     "reply": _bounded(value_text(tool.get("reply") or ""), most),
                     "error": ERRORS.get(str(tool.get("error")), tool.get("error") or ""),
                     "facts": _tool_facts(tool, lasts),
-                    "begin": at,
+                    "begin": at + begin,
                     "length": lasts,
                 }
             )
-            longest = max(longest, lasts)
-        at += longest
+        at += max((begin + lasts for begin, lasts in times), default=0.0)
     for item in items:
         item["begin"] = item["begin"] / at if at else 0.0
         item["length"] = item["length"] / at if at else 0.0

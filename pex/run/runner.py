@@ -416,7 +416,7 @@ class Runner:
                 asked.channel.lane.waiting.appendleft(asked)
         else:
             call.body, call.attempts = path.body(), 0
-            _queue_next(call)
+            queue_next(call)
 
     async def _run_tools(self, call: Call, path: ToolPath) -> None:
         """Run the tools of a step, outside of the lane: a slow one takes no call's place."""
@@ -597,7 +597,7 @@ class Runner:
         return not self._tasks and not any(lane.delayed for lane in self._lanes)
 
 
-def _queue_next(call: Call) -> None:
+def queue_next(call: Call) -> None:
     """Queue the next request of a path: before new paths, so that what has begun ends soon.
 
     When so few are left that all of them can be on their way, they take turns: otherwise the last

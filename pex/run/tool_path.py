@@ -57,8 +57,9 @@ class ToolCall:
     """It reads or changes the case's world, so such calls run one after the other."""
 
     def facts(self) -> dict[str, Any]:
-        """The call as it stands in the steps of an answer."""
-        return {
+        """The call as it stands in the steps of an answer; `in_order` if it waited for others."""
+        in_order = {"in_order": True} if self.has_world else {}
+        return in_order | {
             "id": self.id,
             "name": self.name,
             "arguments": self.arguments,

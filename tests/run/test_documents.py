@@ -1,6 +1,7 @@
 """Documents in a run: sent whole, kept by digest, estimated, refused where nobody reads them."""
 
 import base64
+import json
 import warnings
 from pathlib import Path
 from typing import Any
@@ -8,10 +9,13 @@ from typing import Any
 import pytest
 
 import pex
+from pex.run import provider_batch
 from pex.run.part_support import takes
 from pex.run.part_tokens import tokens_about
+from tests.helpers.batch_endpoint import BatchEndpoint, answered
 from tests.helpers.endpoint import FaultyEndpoint, completion
 from tests.helpers.pdfs import pdf, wav
+from tests.helpers.responses_endpoint import ResponsesEndpoint, response
 
 
 def experiment(text: str, model: str = "lab/m1", file: str = "a.pdf") -> pex.Experiment:
@@ -158,3 +162,44 @@ def test_the_built_in_model_reads_a_pdf_as_text(project: Path) -> None:
     (project / "a.pdf").write_bytes(pdf("Invoice 17\nTotal 12.50"))
     results = run(experiment("![pdf as text]({{ invoice }})\nWhat is the total?", "local/smollm2"))
     assert "12.50" in results.frame["output"][0]
+
+
+def test_the_responses_api_gets_its_own_parts(project: Path) -> None:
+    (project / "a.pdf").write_bytes(pdf("Invoice 17"))
+    server = ResponsesEndpoint()
+    server.reply = lambda body, number: response("5")
+    with server.running():
+        (project / "pex.toml").write_text(
+            f'[providers.lab]\nbase_url = "{server.url}"\napi = "responses"\nfree = true\n'
+        )
+        text = "Read ![pdf as pages]({{ invoice }}) ![pdf as file]({{ invoice }})"
+        assert run(experiment(text)).frame["output"].tolist() == ["5"]
+    words, page, file = server.bodies[0]["input"][0]["content"]
+    assert (words["type"], page["type"], file["type"]) == (
+        "input_text", "input_image", "input_file"
+    )  # fmt: skip
+    assert page["image_url"].startswith("data:image/png;base64,")
+    sent = file["file_data"].removeprefix("data:application/pdf;base64,")
+    assert base64.b64decode(sent) == (project / "a.pdf").read_bytes()
+
+
+def test_a_provider_batch_has_the_contents_in_its_file(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(provider_batch, "FIRST_POLL_S", 0.02)
+    (project / "a.pdf").write_bytes(pdf("Invoice 17"))
+    server = BatchEndpoint()
+    # An echo would have what was sent.
+    server.line = lambda line, number: answered(
+        {**line, "body": {"messages": [{"content": "5"}]}}, number
+    )
+    with server.running():
+        (project / "pex.toml").write_text(
+            f'[providers.lab]\nbase_url = "{server.url}"\nfree = true\n'
+        )
+        results = run(experiment("![pdf as file]({{ invoice }})"), provider_batch=True)
+        assert results.frame["output"].tolist() == ["5"]
+    (line,) = server.files["file-1"].splitlines()
+    (part,) = json.loads(line)["body"]["messages"][0]["content"]
+    sent = part["file"]["file_data"].removeprefix("data:application/pdf;base64,")
+    assert base64.b64decode(sent) == (project / "a.pdf").read_bytes()

@@ -1,17 +1,24 @@
 """Tools that run between a model's requests, and what a run that was cut off pays again."""
 
+import collections
 import importlib
+import json
 import os
 import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from aiohttp import web
 
 import pex
+from pex.core.events import Delta
+from pex.run.runner import queue_next
 from tests.helpers.endpoint import FaultyEndpoint, completion
 from tests.helpers.tool_paths import calling, playing, tool
 
@@ -142,8 +149,6 @@ def test_what_goes_wrong_is_a_reply_and_counted(paid: FaultyEndpoint) -> None:
 
 
 def test_a_tool_that_hangs_does_not_hold_the_others(paid: FaultyEndpoint) -> None:
-    import threading
-
     free = threading.Event()
 
     def lookup(order_id: str) -> str:
@@ -350,3 +355,90 @@ def test_killed_in_mid_path_it_runs_no_tool_again(
     assert row["world"] == {"seen": names}
     assert (project / "ran.txt").read_text().split() == names
     assert paid.calls == 3 + 1 + 3  # only the request in flight is paid again
+
+
+def test_calls_of_the_world_say_that_they_waited_for_each_other(paid: FaultyEndpoint) -> None:
+    def lookup(order_id: str, world: dict[str, Any]) -> str:
+        return "sent"
+
+    def refund(order_id: str) -> str:
+        return "done"
+
+    paid.reply = playing([("lookup", {"order_id": "A1"}), ("refund", {"order_id": "A1"})], "Done.")
+    cases = [{"case_id": "1", "q": "A1", "world": {"orders": {}}}]
+    looked, refunded = run(desk([lookup, refund], cases)).frame.iloc[0]["steps"][0]["tools"]
+    assert looked["in_order"]
+    assert "in_order" not in refunded
+
+
+@pytest.mark.parametrize(("new", "order"), [("cde", "acde"), ("c", "ca")])
+def test_a_path_goes_on_at_once_and_the_last_ones_take_turns(new: str, order: str) -> None:
+    lane = SimpleNamespace(waiting=collections.deque(new), limiter=SimpleNamespace(share=2))
+    call: Any = SimpleNamespace(channel=SimpleNamespace(lane=lane))
+    queue_next(call)
+    assert ["a" if item is call else item for item in lane.waiting] == list(order)
+
+
+async def streamed(request: web.Request) -> web.StreamResponse:
+    """The calls of a tool in pieces, then the last answer in pieces."""
+    body = await request.json()
+    reply = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+    await reply.prepare(request)
+    if body["messages"][-1]["role"] == "tool":
+        deltas: list[dict[str, Any]] = [{"content": text} for text in ("It is ", "on its ", "way.")]
+    else:
+        first = {"index": 0, "id": "c1", "type": "function"}
+        pieces = ['{"order', '_id": ', '"A1"}']
+        deltas = [{"content": "Let me see."}]
+        deltas.append({"tool_calls": [{**first, "function": {"name": "lookup", "arguments": ""}}]})
+        deltas += [
+            {"tool_calls": [{"index": 0, "function": {"arguments": text}}]} for text in pieces
+        ]
+    reason = "stop" if "content" in deltas[-1] else "tool_calls"
+    chunks = [{"index": 0, "delta": delta} for delta in deltas]
+    chunks.append({"index": 0, "delta": {}, "finish_reason": reason})
+    usage = {"prompt_tokens": 10, "completion_tokens": 2, "total_tokens": 12}
+    for piece in [*({"choices": [chunk]} for chunk in chunks), {"choices": [], "usage": usage}]:
+        await reply.write(f"data: {json.dumps({'model': 'm1', **piece})}\n\n".encode())
+    await reply.write(b"data: [DONE]\n\n")
+    return reply
+
+
+def test_a_path_that_is_streamed_is_the_same_path(paid: FaultyEndpoint) -> None:
+    paid.reply = lambda body, number: streamed
+    pieces: list[str] = []
+    execution = desk({"lookup": MADE, "refund": MADE}).start(record=False, stream=True)
+    execution.listen(lambda event: pieces.append(event.text) if isinstance(event, Delta) else None)
+    row = execution.wait().frame.iloc[0]
+    assert row["output"] == "It is on its way."
+    assert [message["role"] for message in row["conversation"]] == [
+        "assistant",
+        "tool",
+        "assistant",
+    ]
+    (call,) = row["steps"][0]["tools"]
+    assert (call["arguments"], call["reply"]) == ({"order_id": "A1"}, "Order A1 is on its way.")
+    assert row["steps"][0]["ttft_s"] is not None
+    assert paid.bodies[1]["messages"][1]["content"] == "Let me see."
+    assert "".join(pieces) == "Let me see.It is on its way."
+
+
+def test_stopped_while_a_tool_runs_it_loses_nothing(paid: FaultyEndpoint) -> None:
+    running, free, ran = threading.Event(), threading.Event(), []
+
+    def lookup(order_id: str) -> str:
+        ran.append(order_id)
+        running.set()
+        assert free.wait(60)
+        return "sent"
+
+    paid.reply = playing([("lookup", {"order_id": "A1"})], "It is sent.")
+    execution = desk({"lookup": lookup, "refund": MADE}).start(record=False)
+    assert running.wait(60)
+    execution.cancel()
+    free.set()
+    stopped = execution.wait()
+    assert (stopped.status, paid.calls) == ("interrupted", 1)
+    row = run(desk({"lookup": lookup, "refund": MADE})).frame.iloc[0]
+    assert (row["output"], row["steps"][0]["tools"][0]["reply"]) == ("It is sent.", "sent")
+    assert (ran, paid.calls) == (["A1"], 2)

@@ -37,6 +37,17 @@ def test_a_path_is_a_list_of_what_happened_with_its_times() -> None:
     assert path_of({"steps": float("nan")}, None, "short") is None
 
 
+def test_tools_are_drawn_beside_each_other_those_of_the_world_one_after_the_other() -> None:
+    made = step(1, LOOKED, LOOKED, LOOKED)
+    for tool in made["tools"][1:]:
+        tool["in_order"] = True
+    path = path_of(row(made), None, "short")
+    assert path is not None
+    assert [(item["begin"], item["length"]) for item in path["items"]] == [
+        (0.0, 0.5), (0.5, 0.25), (0.5, 0.25), (0.75, 0.25)
+    ]  # fmt: skip
+
+
 def test_two_paths_say_where_they_part() -> None:
     other = row(step(1, LOOKED), step(2))
     gone = ("refund", {}, '{"error":"…"}', "not_allowed")
