@@ -1,9 +1,9 @@
 """Inspect's logs as plain data: `.eval`, a zip of JSON, and `.json`.
 
 With inspect-ai installed (`pip install "pexlab[inspect]"`) its `read_eval_log` reads them, as the
-`.eval` format may change at any time. Without it, pex reads what inspect-ai 0.3.206 to 0.3.285
-write: one entry for each sample, stored, deflated or packed with Zstandard (which Python's own
-`zipfile` reads only from 3.14 on). Large samples that are split into chunks need inspect-ai.
+`.eval` format may change at any time. Without it, pex reads logs as inspect-ai 0.3.285 writes them:
+one entry for each sample, stored, deflated or packed with Zstandard (which Python's own `zipfile`
+reads only from 3.14 on). Large samples that are split into chunks need inspect-ai.
 """
 
 from __future__ import annotations

@@ -96,6 +96,9 @@ def _sound(found: Found) -> Found:
     answers = [
         dataclasses.replace(
             item,
+            key=replace_surrogates(item.key),
+            group=None if item.group is None else replace_surrogates(str(item.group)),
+            tags=tuple(map(replace_surrogates, item.tags)),
             text=replace_surrogates(item.text),
             inputs=item.inputs and sanitized_json(dict(item.inputs)),
             expected=sanitized_json(item.expected),

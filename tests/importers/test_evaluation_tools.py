@@ -309,6 +309,9 @@ def test_half_a_character_is_replaced(tmp_path: Path) -> None:
     experiment, _ = imported(write(tmp_path / "items.json", [row]), tmp_path)
     (case,) = experiment.cases
     assert (case.id, case.inputs["q"], case.expected) == ("a\ufffd", "b\ufffd", "c\ufffd")
+    item = output_item(0, "d\ud800", datasource_item_id="e\ud800")
+    results = import_results(write(tmp_path / "run.json", [item]), record=False)
+    assert results.frame[["case_id", "output"]].values.tolist() == [["e\ufffd", "d\ufffd"]]
 
 
 def test_cases_load_as_written(tmp_path: Path) -> None:
