@@ -267,11 +267,11 @@ def test_a_threat_is_tried_and_gives_a_number(path: Path, lessons: Kernel) -> No
 def documents(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Path], Kernel]]:
     """For each document a kernel in a project: its blocks go on from one another."""
     kernels: dict[Path, Kernel] = {}
-    last = FIRST
+    last, shared = FIRST, FIRST.parent
 
     def kernel_of(document: Path) -> Kernel:
         nonlocal last
-        home = FIRST if document in GO_ON else document
+        home = shared if document in GO_ON else document
         if home not in kernels:
             kernels[home] = Kernel(small_project(tmp_path_factory.mktemp(home.stem)))
             if document in GO_ON:
