@@ -93,7 +93,7 @@ class Session:
         )
         self.chats = Chats(
             self.runs, draft=lambda: self.draft, base=lambda: self.base, step=self._step,
-            fresh=lambda: self.fresh, say=self._say, fail=self.fail,
+            replace=self._replace, fresh=lambda: self.fresh, say=self._say, fail=self.fail,
         )  # fmt: skip
         project, settings = drafting.settings_of(base)
         self._file = DraftFile(project / settings.journal.path / FOLDER, key) if key else None
@@ -380,6 +380,10 @@ class Session:
     def _step(self, next_draft: Callable[[Draft], Draft]) -> None:
         """Take a step to the draft that is made from the one that is there."""
         self._change(lambda: self.history.step(next_draft(self.draft)))
+
+    def _replace(self, next_draft: Callable[[Draft], Draft]) -> None:
+        """Go on to that draft without a step that can be undone."""
+        self._change(lambda: self.history.replace(next_draft(self.draft)))
 
     def _say(self, text: str) -> None:
         """Show what was done."""

@@ -114,6 +114,25 @@ def test_a_conversation_goes_through_the_journal_and_sends_all_that_was_said(
     assert lab.calls == 3
 
 
+@pytest.mark.model
+def test_the_built_in_model_answers_piece_by_piece(lab: FaultyEndpoint) -> None:
+    messages = [
+        {"role": "system", "content": "You are brief."},
+        {"role": "user", "content": "{{ q }}"},
+    ]
+    params = {"temperature": 0, "max_tokens": 12}
+    chat = talk(pex.Prompt(messages, "p", model="local/smollm2", params=params))
+    assert not chat.session.document()["can_undo"]  # to open it is no step
+    view = View(chat.session)
+    for text in ("Name three colours.", "And three animals."):
+        chat.do("send", text=text)
+    assert [answer["state"] for answer in chat.answers] == ["answered", "answered"]
+    assert all("free" in answer["facts"] for answer in chat.answers)
+    growing = [cell for cells in view.seen for cell in cells.values()
+               if cell["state"] == "running" and cell["text"]]  # fmt: skip
+    assert growing, "no answer was seen while it grew"
+
+
 def test_the_chosen_case_fills_the_prompt_and_answers_before_it_are_marked(
     lab: FaultyEndpoint,
 ) -> None:

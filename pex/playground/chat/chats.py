@@ -41,6 +41,7 @@ class Chats:
         base: gives the experiment that it starts from, as it is now.
         step: takes a step in the draft: it is given what makes the next draft of the one that is
             there then.
+        replace: does the same without a step that can be undone.
         fresh: whether runs ask for new answers.
         say: tells what was done.
         fail: tells why something could not be done.
@@ -53,6 +54,7 @@ class Chats:
         draft: Callable[[], Draft],
         base: Callable[[], Experiment | None],
         step: Callable[[Callable[[Draft], Draft]], None],
+        replace: Callable[[Callable[[Draft], Draft]], None],
         fresh: Callable[[], bool],
         say: Callable[[str], None],
         fail: Callable[[Exception], None],
@@ -63,6 +65,7 @@ class Chats:
         self._draft = draft
         self._base = base
         self._step = step
+        self._replace = replace
         self._fresh = fresh
         self._say = say
         self._fail = fail
@@ -156,7 +159,8 @@ class Chats:
         there = _chat_of(draft, column.id)
         if there is None:
             first = entry or (draft.entries[0].id if draft.entries else "")
-            self._put(Chat(new_id(), column.id, first))
+            new = Chat(new_id(), column.id, first)
+            self._replace(lambda draft: _with_chat(draft, new))
         elif entry and entry != there.entry:
             self._put(dataclasses.replace(there, entry=entry))
 
