@@ -1,5 +1,7 @@
 """promptfoo's results as JSON (`promptfoo eval -o results.json`, versions 2 and 3 of the format).
 
+Both are tried with real files, of promptfoo 0.91 and 0.120.
+
 A row without success is not a failed call: `failureReason` says which (1 an assertion, 2 an error).
 A grader that failed is no failed test. Rows have no number of the repeat: equal inputs in the same
 prompt and provider are repeats.
@@ -17,6 +19,7 @@ from pex.core.canonical_json import canonical_text
 from pex.core.score import Score
 from pex.core.textfile import read_text
 from pex.importers.found import Found, FoundAnswer, key_of, name_of, unknown
+from pex.importers.promptfoo_config.nunjucks import resolved
 
 PASSED = "passed"
 _ERROR = 2
@@ -69,7 +72,9 @@ def _answer(row: Mapping[str, Any], attacks: bool) -> FoundAnswer:
     label = (
         str(prompt.get("label") or prompt.get("raw") or "") if isinstance(prompt, Mapping) else ""
     )
-    vars_ = row.get("vars") or {}
+    given = row.get("vars")
+    # Older versions write values with other values filled in, newer ones as the test has them.
+    vars_ = resolved(given) if isinstance(given, Mapping) else given or {}
     metadata = _metadata(row)
     category = str(metadata.get("pluginId") or "")
     form = str(metadata.get("strategyId") or "plain") if attacks else ""

@@ -128,6 +128,13 @@ def test_the_results_that_promptfoo_writes_are_read_as_a_run() -> None:
     assert "0.120.27" in results.about.purpose
     repeated = import_results(FILES / "scenario" / "results.json", record=False)
     assert repeated.about.repeats == 2
+    older = import_results(FILES / "scenario" / "results-0.91.json", record=False)
+    assert "format 2" in older.about.purpose
+    verdicts = ["case_id", "repeat", "score.passed"]
+    assert sorted(older.frame[verdicts].values.tolist()) == sorted(
+        repeated.frame[verdicts].values.tolist()
+    ), "the same tests of the same configuration, in both formats"
+    assert older.frame["error"].isna().all(), "a failed assertion is no failed call"
 
 
 def test_a_key_is_said_by_name_and_written_nowhere(here: Path) -> None:

@@ -3,6 +3,10 @@
     npm install promptfoo@0.120 --prefix FOLDER      (Node 20)
     python tests/made_by/promptfoo.py FOLDER
 
+Format 2 (`scenario/results-0.91.json`) is that of promptfoo@0.91, run in the same way:
+
+    python tests/made_by/promptfoo.py FOLDER results-0.91.json --no-write
+
 It runs each configuration against an endpoint that answers by the rules below, without a network,
 and keeps what promptfoo wrote beside the configuration, with its version in `results.json`.
 """
@@ -61,17 +65,17 @@ class Endpoint(http.server.BaseHTTPRequestHandler):
         """Say nothing."""
 
 
-def main(folder: Path) -> None:
-    """Run promptfoo on every configuration and keep its results."""
+def main(folder: Path, name: str = "results.json", *more: str) -> None:
+    """Run promptfoo on every configuration and keep its results under a name."""
     server = http.server.ThreadingHTTPServer(("127.0.0.1", PORT), Endpoint)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     program = folder / "node_modules" / ".bin" / "promptfoo"
     for config in sorted(FILES.glob("*/promptfooconfig.yaml")):
-        results = config.parent / "results.json"
+        results = config.parent / name
         with tempfile.TemporaryDirectory() as own:
             subprocess.run(
                 [program, "eval", "-c", config.name, "-o", results, "--no-cache", "--no-table",
-                 "--no-progress-bar"],
+                 "--no-progress-bar", *more],
                 cwd=config.parent,
                 env={**os.environ, "PROMPTFOO_CONFIG_DIR": own, "PROMPTFOO_DISABLE_TELEMETRY": "1",
                      "PROMPTFOO_DISABLE_UPDATE": "1", "PROMPTFOO_DISABLE_REMOTE_GENERATION": "1"},
@@ -89,10 +93,11 @@ def _small(text: str, folder: Path) -> str:
             inner = row.get(key) or {}
             row[key] = {name: inner[name] for name in ("description", "metadata", "pass", "score")
                         if name in inner}  # fmt: skip
-    data["results"]["prompts"] = []
+    for key in ("prompts", "table"):
+        data["results"].pop(key, None)
     whole = json.dumps(data, ensure_ascii=False, indent=1)
     return re.sub(r"sk-[A-Za-z0-9-]+", "KEY", whole) + "\n"
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), *sys.argv[2:])
