@@ -8,7 +8,7 @@ from typing import Any
 
 from pex.bundle.manifest import JOURNAL
 from pex.core.errors import PexError
-from pex.run.database import FILE, Database, SqliteDatabase
+from pex.run.database import FILE, Connection, Database, SqliteDatabase
 
 COLUMNS: dict[str, tuple[str, ...]] = {
     "runs": (
@@ -28,6 +28,8 @@ COLUMNS: dict[str, tuple[str, ...]] = {
 """What is packed of each table: not which machine made a run, nor where its record is."""
 
 _CHUNK = 500
+PAGE = 5_000
+"""Rows that are read at once."""
 
 
 def journal_rows(
@@ -55,9 +57,7 @@ def journal_rows(
                 parts += [("key", part) for part in _chunks(keys)]
             for name, part in parts:
                 where, values = _in(name, part)
-                for row in connection.rows(
-                    f"SELECT {', '.join(columns)} FROM {table}{where}", values
-                ):
+                for row in _paged(connection, table, columns, where, values):
                     data = dict(zip(columns, row, strict=True))
                     if table == "answers":  # found by its run, perhaps by its request as well
                         place = (data["key"], data["scope"])
@@ -67,6 +67,27 @@ def journal_rows(
                     if data.get("status") == "running":
                         data["status"] = "interrupted"
                     yield f"{JOURNAL}{table}.jsonl", data
+
+
+def _paged(
+    connection: Connection, table: str, columns: Sequence[str], where: str, values: Sequence[str]
+) -> Iterator[tuple[Any, ...]]:
+    """Rows in the order of their key, some at a time: a journal can be larger than memory."""
+    key = ("key", "scope") if table == "answers" else ("id",)
+    places = [columns.index(name) for name in key]
+    last: list[Any] = []
+    while True:
+        after = f"({', '.join(key)}) > ({', '.join('?' * len(key))})"
+        given = f"{where} {'AND' if where else 'WHERE'} {after}" if last else where
+        rows = connection.rows(
+            f"SELECT {', '.join(columns)} FROM {table}{given} ORDER BY {', '.join(key)} "
+            f"LIMIT {PAGE}",
+            [*values, *last],
+        )
+        yield from rows
+        if len(rows) < PAGE:
+            return
+        last = [rows[-1][place] for place in places]
 
 
 def _in(column: str, values: Collection[str]) -> tuple[str, list[str]]:

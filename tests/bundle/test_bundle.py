@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import pex
+from pex.bundle import journal_rows
 from pex.tracking.store import client_of
 from tests.helpers.command import pexlab
 from tests.helpers.endpoint import FaultyEndpoint
@@ -62,8 +63,13 @@ def run(project: Path, lab: FaultyEndpoint, monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.mark.traces
 def test_an_opened_project_is_answered_from_its_journal_and_mlflow_shows_its_runs(
-    project: Path, lab: FaultyEndpoint, run: str, tmp_path_factory: pytest.TempPathFactory
+    project: Path,
+    lab: FaultyEndpoint,
+    run: str,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(journal_rows, "PAGE", 9)  # 162 answers are whole pages, and no row more
     elsewhere = tmp_path_factory.mktemp("elsewhere")
     packed = pexlab("bundle", "--out", str(elsewhere / "b.zip"), folder=project)
     assert packed.returncode == 0, packed.stderr
