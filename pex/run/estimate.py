@@ -78,8 +78,11 @@ class Preview:
         for turn in self.turns:
             lines += ["  then, after the answer:", *_indented(turn)]
         settings = {k: v for k, v in self.first.items() if k not in ("model", "messages")}
+        offered = _offered(settings.pop("tools", None))
         if settings:
             lines.append(f"  with {orjson.dumps(settings).decode()}")
+        if offered:
+            lines.append(f"  offering {', '.join(offered)}")
         if self.tools:
             lines += ["Tools that run when the model calls them:", *(f"  {t}" for t in self.tools)]
         if self.user is not None:
@@ -345,6 +348,25 @@ def _time(seconds: float) -> str:
     if seconds < 90:
         return f"{max(1, round(seconds))} s"
     return f"{round(seconds / 60)} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def _offered(tools: Any) -> list[str]:
+    """The tools of a request with the names of their arguments.
+
+    Example:
+        >>> parameters = {"properties": {"id": {}, "note": {}}}
+        >>> _offered([{"function": {"name": "cancel", "parameters": parameters}}])
+        ['cancel(id, note)']
+    """
+    found = []
+    for tool in tools if isinstance(tools, list) else ():
+        inside = tool.get("function", tool) if isinstance(tool, dict) else {}
+        inside = inside if isinstance(inside, dict) else {}
+        schema = inside.get("parameters")
+        given = schema.get("properties") if isinstance(schema, dict) else None
+        names = ", ".join(map(str, given)) if isinstance(given, dict) else ""
+        found.append(f"{inside.get('name') or inside.get('type') or '?'}({names})")
+    return found
 
 
 def _indented(content: Any) -> list[str]:
