@@ -100,10 +100,11 @@ def test_it_is_read_on_a_telephone_in_the_dark_without_another_host(site: Path) 
         elsewhere: list[str] = []
         handbook.on("request", lambda request: elsewhere.append(request.url))
         too_wide = []
-        for built in sorted(site.glob("*.html")):
-            handbook.goto(f"{url}/{built.name}")
+        for built in sorted(site.glob("**/*.html")):
+            name = built.relative_to(site).as_posix()
+            handbook.goto(f"{url}/{name}", wait_until="domcontentloaded")
             if handbook.evaluate("document.documentElement.scrollWidth > innerWidth"):
-                too_wide.append(built.name)
+                too_wide.append(name)
         assert too_wide == []
         assert handbook.evaluate("document.body.dataset.mdColorScheme") == "slate"
         handbook.set_viewport_size({"width": 1400, "height": 900})
