@@ -33,6 +33,24 @@ def summary_scores(summary: pd.DataFrame) -> list[str]:
     return [column[6:-2] for column in summary.columns if column.endswith(".n")]
 
 
+_MOST_SCORES = 6
+"""Columns of scores that a table has room for; with more, the parts of scores are left out."""
+
+
+def shown_scores(summary: pd.DataFrame) -> tuple[list[str], str]:
+    """The scores that a table shows, and what it says of those left out, else an empty string.
+
+    Parts are scores of a score, as `fields.name` is one of `fields`.
+    """
+    names = summary_scores(summary)
+    whole = [name for name in names if name.rpartition(".")[0] not in names]
+    left_out = len(names) - len(whole)
+    if len(names) <= _MOST_SCORES or not left_out:
+        return names, ""
+    parts = "1 part of a score is" if left_out == 1 else f"{left_out} parts of scores are"
+    return whole, f"{parts} not shown: results.summary() has them."
+
+
 def minus(number: str) -> str:
     """A written number with the minus sign in place of the hyphen that Python puts there."""
     return number.replace("-", "−")
@@ -119,7 +137,7 @@ def _pass_k(record: Mapping[Any, Any], name: str) -> str:
 
 def _rows(summary: pd.DataFrame, yes_no: Collection[str]) -> tuple[list[str], list[list[str]]]:
     """Head and cells of the summary as plain text; scores as two cells, value and interval."""
-    names, passes = summary_scores(summary), pass_k_scores(summary)
+    names, passes = shown_scores(summary)[0], pass_k_scores(summary)
     odd = columns(summary)
     counted = _token_columns(summary)
     head = ["variant", *names, *(f"{name} pass^{k}" for name, k in passes.items()),
@@ -168,14 +186,15 @@ def _tokens(record: Mapping[Any, Any], name: str) -> str:
 def summary_text(summary: pd.DataFrame, yes_no: Collection[str]) -> str:
     """The summary as aligned plain text."""
     head, rows = _rows(summary, yes_no)
-    return text_table(rows, head, right=range(1, len(head)))
+    left_out = shown_scores(summary)[1]
+    return "\n".join(filter(None, [text_table(rows, head, right=range(1, len(head))), left_out]))
 
 
 def summary_table(
     summary: pd.DataFrame, yes_no: Collection[str], titles: Mapping[str, str] | None = None
 ) -> str:
     """The summary as an HTML table, without its style; `titles` are scores in words."""
-    names = summary_scores(summary)
+    names, left_out = shown_scores(summary)
     titles = dict(titles or {})
     passes = pass_k_scores(summary)
     titles |= {f"{n} pass^{k}": f"{titles.get(n, n)} pass^{k}" for n, k in passes.items()}
@@ -215,6 +234,8 @@ def summary_table(
         note += " pass^k: the chance that all k repeats of a case pass."
     if best:
         note += " ▲ highest value; the difference can be chance."
+    if left_out:
+        note += f" {left_out}"
     out.append(f"<caption>{note}</caption></table></div>")
     return "".join(out)
 

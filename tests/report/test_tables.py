@@ -175,3 +175,23 @@ def test_remarks_are_a_list_of_escaped_texts_or_nothing() -> None:
 
 def test_hidden_characters_are_shown_where_a_text_becomes_html() -> None:
     assert safe_html.escaped("a\u202eb\x00<i>") == "a⟨U+202E⟩b␀&lt;i&gt;"
+
+
+def with_parts(*parts: str) -> pd.DataFrame:
+    made = summary({})
+    for name in parts:
+        made = made.assign(
+            **{f"score.label.{name}{end}": 0.5 for end in ("", ".lo", ".hi", ".n", ".errors")}
+        )
+    return made
+
+
+def test_many_parts_of_scores_are_left_out_and_counted() -> None:
+    few, many = with_parts("a", "b"), with_parts(*"abcdefg")
+    assert "label.b" in tables.summary_text(few, {"label"})
+    told = tables.summary_text(many, {"label"})
+    assert "label.a" not in told
+    assert "7 parts of scores are not shown: results.summary() has them." in told
+    html = tables.summary_table(many, {"label"})
+    assert "label.a" not in html
+    assert "7 parts of scores are not shown" in html
