@@ -117,7 +117,7 @@ def _text(node: ast.expr, scope: Scope) -> str:
                 else {}
             )
             if "text" not in given:
-                raise BuiltByCodeError("a message with parts that are no text")
+                raise BuiltByCodeError("a message with parts other than text")
             parts.append(_text(given["text"], scope))
         return "\n".join(parts)
     try:

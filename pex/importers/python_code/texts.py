@@ -20,7 +20,7 @@ _LONGEST_NAME = 40
 
 
 class BuiltByCodeError(Exception):
-    """An expression is no text that can be read without running it; the message says why."""
+    """An expression is not text that can be read without running it; the message says why."""
 
 
 class TooManyPartsError(BuiltByCodeError):
@@ -63,7 +63,7 @@ def template_of(node: ast.expr | None, scope: Scope, depth: int = 0) -> str:
     """The template that an expression writes.
 
     Raises:
-        BuiltByCodeError: it is no text, or only running the code would tell.
+        BuiltByCodeError: it is not text, or only running the code would tell.
 
     Example:
         >>> def read(code):
