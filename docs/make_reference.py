@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from docs import reference_commands, reference_files, reference_python
+from docs import reference_commands, reference_environment, reference_files, reference_python
 from docs.reference_schemas import SCHEMAS, text_of
 
 ROOT = Path(__file__).parent.parent
@@ -18,6 +18,7 @@ def made() -> dict[Path, str]:
     """The text of each file that this script writes."""
     pages = {
         "commands.md": reference_commands.page(),
+        "environment.md": reference_environment.page(),
         **reference_files.pages(),
         **reference_python.pages(),
     }

@@ -19,7 +19,7 @@ _MORE = {
     "experiment.yaml": "[prompts](../prompts.md), [cases](../case-files.md), "
     "[scorers](../scorers.md), [gates](../better.md#gates)",
     "plan.yaml": "[batches](../batches.md)",
-    "pex.toml": "[models and settings](../own-endpoint.md)",
+    "pex.toml": "[your own endpoint](../own-endpoint.md), [environment variables](environment.md)",
     "monitor.yaml": "[deployed traces](../monitor.md)",
 }
 _ELSEWHERE = {
@@ -167,6 +167,7 @@ def _scorers() -> str:
     ):
         if title:
             own = definitions[f"{prefix}_{next(iter(models))}"]["properties"]
+            own = {name: {"type": "string"} if "const" in key else key for name, key in own.items()}
             parts.append(f"## {title}\n" + _table(file, common, own, {"$defs": definitions}))
         for name, model in models.items():
             keys = _own_keys(model, common)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ import pytest
 import pex
 from docs.make_reference import made
 from docs.reference_commands import commands, parameters
+from docs.reference_environment import listed
 from docs.reference_files import page_of, sections
 from docs.reference_models import FILES, File
 from docs.reference_python import ROOMS
@@ -195,3 +197,21 @@ def test_each_public_name_has_its_place() -> None:
         own = page(f"python-{room}.md")
         public = getattr(pex, room).__all__
         assert [name for name in public if f"`pex.{room}.{name}`\n::: pex." not in own] == []
+
+
+NOT_THE_USERS = {"PEX_NO_KEY"}  # asked of the keyring to see whether it answers
+OTHERS = r"(?:NO_PROXY|TZ|JUPYTERHUB_USER|XDG_\w+|REQUESTS_CA_BUNDLE|\w+_API_KEY|\w+_BASE_URL)"
+
+
+def test_each_environment_variable_that_the_code_names_is_on_its_page() -> None:
+    named = {
+        node.value
+        for path in (ROOT / "pex").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+        if re.fullmatch(rf"(?:PEX|MLFLOW)_[A-Z0-9_]+|{OTHERS}", node.value)
+    }
+    assert {"PEX_TRUST", "MLFLOW_TRACKING_URI", "OPENAI_API_KEY"} <= named
+    assert named - listed() == NOT_THE_USERS
+    gone = {name for name in listed() if name.startswith(("PEX_", "MLFLOW_"))} - named
+    assert gone == set(), "no code names them any more"

@@ -63,7 +63,7 @@ Header = Annotated[str | FromEnvironment, BeforeValidator(_header)]
 
 
 class ProviderSettings(Strict):
-    """An OpenAI-compatible endpoint. Keys are never here, see `pex.project.keys`."""
+    """An OpenAI-compatible endpoint. It names the variable of its key and never has the key."""
 
     base_url: str | None = None
     """The address of the endpoint, in any form: the base, the host, or a whole address. Example:
