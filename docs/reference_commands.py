@@ -22,6 +22,11 @@ def commands() -> Iterator[tuple[str, Any]]:
 
 def _below(words: str, found: Any) -> Iterator[tuple[str, Any]]:
     yield words, found
+    # `pexlab batch PLAN.yaml`: what a group does with a file has no word of its own.
+    if default := getattr(found, "first_word", None):
+        inner = found.commands[default]
+        given = next(_argument(one) for one in parameters(inner) if _is_argument(one))
+        yield f"{words} {given}", inner
     for name, inner in getattr(found, "commands", {}).items():
         if not inner.hidden:
             yield from _below(f"{words} {name}", inner)
@@ -47,6 +52,9 @@ def page() -> str:
     for words, found in commands():
         level = "##" if words.count(" ") == 1 else "###"
         parts.append(f"{level} `{words}`\n{_help(found)}\n")
+        epilog = str(getattr(found, "epilog", None) or "")
+        if epilog and epilog != app.info.epilog:
+            parts.append(_text(epilog) + "\n")
         if not hasattr(found, "commands"):
             parts.append(f"```text\n{_usage(words, found)}\n```\n")
         rows = [_row(parameter) for parameter in parameters(found)]
@@ -82,7 +90,8 @@ def _usage(words: str, found: Any) -> str:
     given = parameters(found)
     arguments = [_argument(one) for one in given if _is_argument(one)]
     options = ["[OPTIONS]"] if len(arguments) < len(given) else []
-    return " ".join([words, *options, *arguments])
+    name = words.removesuffix(f" {arguments[0]}") if arguments else words
+    return " ".join([name, *options, *arguments])
 
 
 def _is_argument(parameter: Any) -> bool:

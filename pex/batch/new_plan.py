@@ -11,6 +11,7 @@ from pex.batch.plan import load_plan
 from pex.core.errors import PexError
 from pex.core.project import find_project
 from pex.core.yamltext import dump_yaml
+from pex.project.schemas import with_schema
 from pex.project.shipped import shipped_files
 from pex.project.spec import ExperimentSpec, load_spec
 
@@ -44,6 +45,7 @@ def make_nightly(experiment: Path, path: Path, *, overwrite: bool = False) -> li
             shutil.copyfile(shipped_files() / "notebooks" / name, target)
             written.append(target)
     text = plan_text(load_spec(experiment), experiment, path, project / "notebooks")
+    text = with_schema(text, path, "plan")
     if path.exists() and not overwrite and path.read_bytes() != text.encode():
         raise PexError(f"{path}: a plan with different content exists already")
     try:

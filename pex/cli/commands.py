@@ -58,7 +58,7 @@ COMMANDS = {
     "cases": "Cases: propose new ones, review them, audit them, how many are needed, which to "
     "label.",
     "guard": "Check texts that go into a prompt, and measure what the check catches.",
-    "lint": "Check prompts without a model: unsafe, contradictory, unfair or dear.",
+    "lint": "Check prompts without a model: unsafe, contradictory, unfairly scored or expensive.",
     "redteam": "Attack an experiment's own prompts, and see what a defence costs.",
     "import": "Import a project of another tool as an experiment, or its results as a run.",
     "scan": "Look for keys and passwords in notebooks, cases, prompts, settings and all other text "

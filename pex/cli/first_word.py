@@ -15,6 +15,8 @@ def group_or(default: str) -> type[TyperGroup]:
     """
 
     class FirstWord(TyperGroup):
+        first_word = default
+
         def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
             command = bool(args) and args[0] in self.commands
             return super().parse_args(ctx, args if command or not args else [default, *args])

@@ -118,7 +118,7 @@ def read(
 ) -> None:
     """Take over what somebody filled in: requirements, cases, corrections, ratings.
 
-    What was changed on both sides meanwhile is a conflict: it is told, written nowhere, and kept in
+    What was changed on both sides meanwhile is a conflict: it is reported, not written, and kept in
     a file beside the form. The exit code is then 1.
     """
     from pex.evidence.form.answer_form import RIGHT, read_answers

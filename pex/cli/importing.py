@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def import_file(
     file: Annotated[
         Path | None,
-        typer.Argument(metavar="[FILE]", help="A project or results; see below."),
+        typer.Argument(metavar="[FILE]", help="A project, a data set or results of another tool."),
     ] = None,
     tool: Annotated[
         str | None,

@@ -349,7 +349,7 @@ def drill(
     ] = False,
     as_json: _Json = False,
 ) -> None:
-    """Practise: a made incident against the real switch, with the minutes measured.
+    """Practise on a made-up incident with real containment, and measure the minutes.
 
     With a prompt of yours, applications really get its earlier version until the drill is over.
     The alias is put back at the end, also after Ctrl-C; after a crash, by the next

@@ -23,11 +23,11 @@ def lint(
     ] = None,
     fix: Annotated[
         bool,
-        typer.Option("--fix", help="Write what changes no request: see below."),
+        typer.Option("--fix", help="Make the changes that leave every request as it is."),
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
 ) -> None:
-    """Check prompts without a model: unsafe, contradictory, unfair or dear.
+    """Check prompts without a model: unsafe, contradictory, unfairly scored or expensive.
 
     PX101 text from outside in the system message · PX102 without a delimiter · PX103 a secret ·
     PX104 always and never the same · PX105 no word of the output that a scorer needs · PX106 an

@@ -1,4 +1,4 @@
-"""Prompts checked without a model: what makes them unsafe, contradictory, unfair or dear.
+"""Prompts checked without a model: unsafe, contradictory, unfairly scored or expensive ones.
 
 `linting` reads the files, `rules` knows every rule, each a function of one `Subject`.
 """

@@ -17,6 +17,7 @@ from pex.core.project import is_inside, projects_of
 from pex.core.prompt import Prompt
 from pex.core.reading import Reading
 from pex.core.variant import Variant, grid, named
+from pex.project.schemas import with_schema
 from pex.project.spec import LIBRARY, CasesSpec, ExperimentSpec, VariantSpec, dump_spec, load_spec
 
 
@@ -201,7 +202,7 @@ def write(
     else:
         changes |= memory_spec(cases)
         files[folder / "cases.jsonl"] = cases_text(cases)
-    files[path] = dump_spec(spec.model_copy(update=changes))
+    files[path] = with_schema(dump_spec(spec.model_copy(update=changes)), path, "experiment")
     for file, text in files.items():
         if not overwrite and file.is_file() and file.read_bytes() != text.encode():
             raise PexError(

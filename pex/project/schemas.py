@@ -2,14 +2,43 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from pex.core.errors import PexError
+from pex.core.project import find_project
 from pex.project.shipped import shipped_files
 
 FOLDER = Path("schemas")
 SCHEMAS = tuple(FOLDER / f"{name}.schema.json" for name in ("experiment", "monitor", "pex", "plan"))
 """The schemas, relative to a project: one for each kind of file."""
+
+
+_MARK = "# yaml-language-server: $schema="
+
+
+def with_schema(text: str, path: Path, kind: str) -> str:
+    r"""The text of a YAML file, with a first line that names its schema for editors.
+
+    A new file names the project's schema, if the project has it (`pexlab init` and `pexlab schemas`
+    write it). The first line of a file that is replaced stays as it was.
+
+    Args:
+        text: the YAML.
+        path: the file.
+        kind: "experiment", "plan" or "monitor".
+
+    Example:
+        >>> with_schema("name: x\n", Path("/no/project/experiment.yaml"), "experiment")
+        'name: x\n'
+    """
+    if path.is_file():
+        first = path.read_bytes().split(b"\n", 1)[0].decode(errors="replace").rstrip("\r")
+        return f"{first}\n{text}" if first.startswith(_MARK) else text
+    schema = find_project(path.parent) / FOLDER / f"{kind}.schema.json"
+    if not schema.is_file():
+        return text
+    return f"{_MARK}{Path(os.path.relpath(schema, path.parent.resolve())).as_posix()}\n{text}"
 
 
 def write_schemas(project: Path) -> list[tuple[Path, bool]]:

@@ -32,6 +32,7 @@ def test_an_experiment_by_its_name_gets_a_plan_that_runs(folder: Path, lab: Faul
     ]
     assert "pexlab batch experiments/words/plan.yaml --batch-id first" in done.stderr
     plan = load_plan(path)
+    assert "schema" not in path.read_text().splitlines()[0]  # this project has no schemas
     assert plan.name == "words-nightly"
     assert [job.id for job in plan.jobs] == ["compare", "page"]
     assert plan.gate is not None

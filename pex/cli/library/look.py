@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     from pex.evidence.overview import PromptOverview
 
 _Reference = Annotated[
-    str, typer.Argument(metavar="NAME[@ALIAS|/VERSION]", help="Which; else the latest version.")
+    str,
+    typer.Argument(
+        metavar="NAME[@ALIAS|/VERSION]", help="The prompt; default: its latest version."
+    ),
 ]
 
 

@@ -46,7 +46,7 @@ def promote_version(
         str | None, typer.Option(metavar="RUN", help=f"The run that is the evidence. {RUN_HELP}")
     ] = None,
     because: Annotated[
-        str, typer.Option(help="The reason to move it without enough evidence; kept for ever.")
+        str, typer.Option(help="The reason to move it without enough evidence; kept with the move.")
     ] = "",
     review: Annotated[
         bool, typer.Option("--review", help="Ask a second person, who accepts or refuses.")
@@ -76,7 +76,7 @@ def roll_back(
         int | None, typer.Option(help="The version; else the one before, by the moves.")
     ] = None,
     model: _Model = None,
-    because: Annotated[str, typer.Option(help="The reason; it is kept for ever.")] = "",
+    because: Annotated[str, typer.Option(help="The reason; kept with the move.")] = "",
     dry_run: _DryRun = False,
     as_json: _Json = False,
 ) -> None:

@@ -41,7 +41,9 @@ def register(app: typer.Typer) -> None:
 def push(
     what: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[FILE|NAME]...", help="Which; else all whose file is ahead."),
+        typer.Argument(
+            metavar="[FILE|NAME]...", help="The prompts; default: all whose file is ahead."
+        ),
     ] = None,
     name: Annotated[
         str | None, typer.Option(help="Its name in the library; else the one in the file.")
@@ -127,7 +129,7 @@ def pull(
         list[str] | None,
         typer.Argument(
             metavar="[NAME[@ALIAS|/VERSION]]...",
-            help="Which; else all where the registry is ahead.",
+            help="The prompts; default: all where the registry is ahead.",
         ),
     ] = None,
     to: Annotated[
@@ -205,7 +207,7 @@ def _file_of(name: str) -> Path:
 
 def check(
     what: Annotated[
-        list[str] | None, typer.Argument(metavar="[NAME]...", help="Which; else all.")
+        list[str] | None, typer.Argument(metavar="[NAME]...", help="The prompts; default: all.")
     ] = None,
     policy: _Policy = None,
     as_json: AsJson = False,
