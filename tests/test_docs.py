@@ -54,6 +54,10 @@ SAYS = {
     "07_test_tools.ipynb": ("calls", "▲ better", "missing: look_up_order"),
     "08_invoices.ipynb": ("Total due 285.60 EUR", "head", "lines", "sends images", "1109 × 1568"),
     "12_deploy_prompts.ipynb": ("answers with version 2: 1", " failed", " passed"),
+    "13_handle_incidents.ipynb": (
+        "champion: version 2 → version 1", "✓ runs every night", "closed: all demands are met",
+        "put right",
+    ),
     "red_team.ipynb": ("open     all", "▲ better", "harmless, not done", "gate: fail"),
 }  # fmt: skip
 """What commands in a notebook print; a failed one is no error of the cell."""
