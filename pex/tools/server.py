@@ -193,8 +193,14 @@ def _text(part: Any) -> str:
     return resource if isinstance(resource, str) else f"[{part.type}]"
 
 
+_ENDED = {"BrokenResourceError", "ClosedResourceError", "EndOfStream"}
+"""What anyio raises, without words, where a server ends before the SDK has noticed it."""
+
+
 def _why(error: BaseException) -> str:
     """The first cause in a group of errors."""
     while isinstance(error, BaseExceptionGroup) and error.exceptions:
         error = error.exceptions[0]
+    if type(error).__name__ in _ENDED:
+        return "Connection closed"
     return str(error) or type(error).__name__

@@ -4,11 +4,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
 import pex
 from pex.core.errors import PexError
-from pex.tools.server import mcp_tools
+from pex.tools.server import _why, mcp_tools
 from tests.helpers.endpoint import FaultyEndpoint
 from tests.helpers.tool_paths import playing, tool
 
@@ -88,3 +89,10 @@ def test_a_server_that_cannot_be_started_is_said_before_any_call(
         mcp_tools(["nowhere-to-be-found"])
     with pytest.raises(PexError, match="cannot be used: Connection closed"):
         mcp_tools([sys.executable, "-c", "raise SystemExit(3)"])
+
+
+@pytest.mark.parametrize("error", [anyio.BrokenResourceError(), anyio.ClosedResourceError()])
+def test_a_server_that_ends_while_it_is_written_to_has_closed_the_connection(
+    error: Exception,
+) -> None:
+    assert _why(ExceptionGroup("in a task", [error])) == "Connection closed"
