@@ -68,7 +68,8 @@ def gate(table: pd.DataFrame, texts: Sequence[str]) -> Gate:
         outcome, why = _OUTCOME.get(row["verdict"], UNDECIDED), text
         if outcome == PASS and not row["calibrated"] and row["verdict"] != UNCHANGED:
             outcome = UNDECIDED
-            why = f"{text}; but the judge is not calibrated against people and cannot pass it"
+            but = "but the judge is not calibrated against people and cannot pass it"
+            why = f"{text.rstrip('.')}; {but}"
         outcomes[row["candidate"]], reasons[row["candidate"]] = outcome, why
         if row["verdict"] == UNCHANGED:
             unchanged.append(row["candidate"])

@@ -98,6 +98,34 @@ class Calibration:
         pairs = zip(self.labels, self.table, columns, strict=True)
         return tuple(label for label, row, column in pairs if any(row) or any(column))
 
+    def __repr__(self) -> str:
+        said = (
+            self.enough(-1)[1]
+            if self.kappa is None
+            else (
+                f"kappa {self.kappa:.2f} [{self.kappa_low:.2f}, {self.kappa_high:.2f}] "
+                f"on {self.n} answers rated by people"
+            )
+        )
+        shares = {"agreement": self.agreement, "sensitivity": self.sensitivity,
+                  "specificity": self.specificity}  # fmt: skip
+        figures = [
+            f"{name} {share.value:.0%} [{share.low:.0%}, {share.high:.0%}]"
+            for name, share in shares.items() if share is not None
+        ]  # fmt: skip
+        seen = [number for number, label in enumerate(self.labels) if label in self.labels_seen]
+        head = ["people \\ judge", *(f"{self.labels[number]:g}" for number in seen)]
+        rows = [
+            [f"{self.labels[row]:g}", *(str(self.table[row][column]) for column in seen)]
+            for row in seen
+        ]
+        widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
+        lines = [
+            "  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True))
+            for row in (head, *rows)
+        ]
+        return "\n".join([said, ", ".join(figures), *lines])
+
     def save(self, path: str | Path) -> Path:
         """Write it as JSON, for example to `Judge.calibration_path`."""
         path = Path(path)

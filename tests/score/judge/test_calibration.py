@@ -82,6 +82,15 @@ def test_scores_that_are_all_the_same_say_nothing() -> None:
     )
 
 
+def test_it_is_shown_with_its_figures_and_its_table() -> None:
+    first, second, head, *rows = repr(from_table([[4, 6], [3, 7]])).splitlines()
+    assert first == "kappa 0.10 [-0.32, 0.52] on 20 answers rated by people"
+    assert second.startswith("agreement 55% [34%, 74%], sensitivity 70%")
+    assert [head.split(), *map(str.split, rows)] == [
+        ["people", "\\", "judge", "0", "1"], ["0", "4", "6"], ["1", "3", "7"],
+    ]  # fmt: skip
+
+
 def test_it_is_kept_as_it_was(tmp_path: Path) -> None:
     order = positions([("first", "second"), ("first", "first")])
     human = {("a", "1", 1): 1.0, ("b", "1", 2): 0.5, ("c", "1", 1): 0.0}
