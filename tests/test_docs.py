@@ -53,8 +53,8 @@ SAYS = {
     ),
     "07_test_tools.ipynb": ("calls", "▲ better", "missing: look_up_order"),
     "08_invoices.ipynb": ("Total due 285.60 EUR", "head", "lines", "sends images", "1109 × 1568"),
-    "12_deploy_prompts.ipynb": ("answers with version 2: 1", " failed", " passed"),
-    "13_handle_incidents.ipynb": (
+    "11_deploy_prompts.ipynb": ("answers with version 2: 1", " failed", " passed"),
+    "12_handle_incidents.ipynb": (
         "champion: version 2 → version 1", "✓ runs every night", "closed: all demands are met",
         "put right",
     ),
