@@ -58,7 +58,7 @@ SAYS = {
         "champion: version 2 → version 1", "✓ runs every night", "closed: all demands are met",
         "put right",
     ),
-    "red_team.ipynb": ("open     all", "▲ better", "harmless, not done", "gate: fail"),
+    "red_team.ipynb": ("open     all", "attacks that worked", "harmless, not done", "gate: fail"),
 }  # fmt: skip
 """What commands in a notebook print; a failed one is no error of the cell."""
 PARAMETERS = {"compare.ipynb": "limit = 4"}
