@@ -40,7 +40,7 @@ test-fast: $(VENV)/.dev
 	$(PYTEST) -m "$(FAST)"
 
 test-notebooks: $(VENV)/.dev
-	$(PYTEST) -m notebooks --durations=20
+	$(BIN)/python -m pytest -m notebooks --durations=0 $(PYTEST_OPTIONS)
 
 check: $(VENV)/.dev
 	$(BIN)/python -m ruff check .
