@@ -9,17 +9,19 @@ from typing import TYPE_CHECKING, Any
 
 from pex.cases.near_duplicates import near_duplicates, normalised
 from pex.core.case import Case
-from pex.core.cases import load_cases
+from pex.core.cases import file_of, load_cases
 from pex.core.errors import PexError
 from pex.core.prompt import Prompt
+from pex.core.reading import Reading
 from pex.core.safe_text import clean
-from pex.core.splits import COLUMN, SETS
+from pex.core.splits import COLUMN
 from pex.core.text import value_text
 from pex.experiment.experiment import Experiment
 from pex.guard.personal import personal_data
-from pex.improvement.cases.candidates import text_of
+from pex.improvement.cases.compared import compared_columns, compared_text
 from pex.improvement.cases.ways import gaps_in
 from pex.improvement.sets import division
+from pex.project.folder import declared_beside
 from pex.results.load import last_run
 from pex.results.results import Results
 
@@ -140,8 +142,9 @@ def audit_cases(
 ) -> CaseAudit:
     """Look for what is wrong with cases, without asking a model.
 
-    Found are equal and nearly equal inputs, contradicting labels, near-duplicates in two of the
-    sets that `pex.improve` uses, cases whose text is in a prompt without being declared there,
+    Found are equal and nearly equal inputs (of the columns that the prompts read), contradicting
+    labels, near-duplicates and groups in two of the sets that the column `split` or else
+    `pex.improve` makes, cases whose text is in a prompt without being declared there,
     cases that no variant fails or none passes, labels, tags and groups with few cases, and text
     that looks like a person's data (shown masked).
 
@@ -160,12 +163,17 @@ def audit_cases(
         '2 cases: 1 × contradicting labels'
     """
     experiment = cases if isinstance(cases, Experiment) else None
-    known = experiment.cases if experiment is not None else load_cases(cases)
+    known = experiment.cases if experiment is not None else _read(cases)
     notes: list[str] = []
-    pairs = near_duplicates([_text_of(case) for case in known], like)
-    findings = [*_alike(known, pairs)]
+    columns = compared_columns(known, experiment)
+    texts = [compared_text(case, columns) for case in known]
+    pairs = near_duplicates(texts, like)
+    findings = [*_alike(known, texts, pairs)]
+    try:
+        findings += _leaks(known, _sets(known, experiment), pairs)
+    except PexError as error:
+        notes.append(f"Not checked: leaks between sets; {error.message}")
     if experiment is not None:
-        findings += _leaks(known, experiment, pairs)
         findings += _in_prompts(known, [variant.prompt for variant in experiment.variants])
         results = results or experiment.results or last_run(experiment.name)
     if results is None:
@@ -179,15 +187,17 @@ def audit_cases(
     return CaseAudit(findings, len(known), notes)
 
 
-def _text_of(case: Case) -> str:
-    """The inputs of a case but for the name of its set: a set makes no other case of it."""
-    if case.inputs.get(COLUMN) not in SETS:
-        return text_of(case)
-    inputs = {name: value for name, value in case.inputs.items() if name != COLUMN}
-    return text_of(dataclasses.replace(case, inputs=inputs))
+def _read(source: Any) -> list[Case]:
+    """Cases without their experiment; of a file, an `experiment.yaml` beside says the columns."""
+    file = file_of(source)
+    if file is None:
+        return load_cases(source)
+    columns, beside = declared_beside(file[0])
+    reading = beside if file[1] == Reading() else file[1]
+    return load_cases({"file": file[0], **reading.given()}, columns)
 
 
-def _alike(cases: Sequence[Case], pairs: Iterable[Pair]) -> Iterator[Finding]:
+def _alike(cases: Sequence[Case], texts: Sequence[str], pairs: Iterable[Pair]) -> Iterator[Finding]:
     for one, two, likeness in pairs:
         first, second = cases[one], cases[two]
         ids = (first.id, second.id)
@@ -198,26 +208,46 @@ def _alike(cases: Sequence[Case], pairs: Iterable[Pair]) -> Iterator[Finding]:
             labels = f"'{value_text(first.expected)}' and '{value_text(second.expected)}'"
             yield Finding(CONTRADICTING, ids, f"{how}, expected {labels}")
         elif first.group is None or first.group != second.group:
-            yield Finding(EQUAL if likeness == 1 else NEAR, ids, _cut(_text_of(first)))
+            yield Finding(EQUAL if likeness == 1 else NEAR, ids, _cut(texts[one]))
 
 
-def _leaks(
-    cases: Sequence[Case], experiment: Experiment, pairs: Iterable[Pair]
-) -> Iterator[Finding]:
-    """By the sets of a first improvement of the first prompt; a later one keeps its cases there."""
-    variables = experiment.variants[0].prompt.variables
+def _sets(cases: Sequence[Case], experiment: Experiment | None) -> dict[str, str]:
+    """The set of each accepted case: as the column `split` says, or else as `pex.improve` divides.
+
+    Those are the sets of a first improvement of the first prompt; a later one keeps its cases
+    there. Without a column and an experiment there are no sets.
+
+    Raises:
+        PexError: the experiment's shares do not fit.
+    """
+    used = [case for case in cases if case.accepted]
+    declared = {
+        case.id: value.strip().casefold()
+        for case in used
+        if isinstance(value := case.inputs.get(COLUMN), str) and value.strip()
+    }
+    if declared or experiment is None:
+        return declared
     shares: Any = experiment.splits
-    try:
-        used = [case for case in cases if case.accepted]
-        sets = division(used, shares, variables, {})[0].membership()
-    except PexError as error:
-        yield Finding(LEAK, (), error.message)
-        return
+    variables = experiment.variants[0].prompt.variables
+    return {**division(used, shares, variables, {})[0].membership()}
+
+
+def _leaks(cases: Sequence[Case], sets: dict[str, str], pairs: Iterable[Pair]) -> Iterator[Finding]:
+    """Cases that are alike or of one group, in two sets; of a group, its first in each set."""
     for one, two, _ in pairs:
         ids = (cases[one].id, cases[two].id)
         names = [sets[case_id] for case_id in ids if case_id in sets]
         if len(set(names)) > 1:
             yield Finding(LEAK, ids, f"one in {names[0]}, one in {names[1]}")
+    firsts: dict[str, dict[str, str]] = {}
+    for case in cases:
+        if case.group is not None and case.id in sets:
+            firsts.setdefault(case.group, {}).setdefault(sets[case.id], case.id)
+    for group, first in firsts.items():
+        if len(first) > 1:
+            detail = f"group '{group}' is in {' and '.join(first)}"
+            yield Finding(LEAK, tuple(first.values()), detail)
 
 
 def _in_prompts(cases: Sequence[Case], prompts: Iterable[Prompt]) -> Iterator[Finding]:

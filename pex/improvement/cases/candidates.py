@@ -90,7 +90,7 @@ class CandidateCheck:
         self._expects = any(case.expected is not None for case in cases)
         self._prompts = list({prompt.digest: prompt for prompt in prompts}.values())
         self._own = own
-        self._group_column = _group_column(cases)
+        self.group_column = group_column(cases)
         self._ids = any(case.id != digest(case.inputs) for case in cases)
 
     def case_of(self, row: Mapping[str, Any], asked: Asked, model: str) -> Case | str:
@@ -135,7 +135,7 @@ class CandidateCheck:
         self, inputs: dict[str, Any], expected: Any, asked: Asked, model: str
     ) -> Case | str:
         group = asked.group
-        if (column := self._group_column) is not None:
+        if (column := self.group_column) is not None:
             value = inputs[column]
             if group is not None and value_text(value) != group:
                 return "not the group that was asked for"
@@ -172,7 +172,7 @@ def text_of(case: Case) -> str:
     return " ".join(value_text(value) for value in case.inputs.values() if value is not None)
 
 
-def _group_column(cases: Sequence[Case]) -> str | None:
+def group_column(cases: Sequence[Case]) -> str | None:
     """The input that is also the group; a column called `group` is only the group."""
     for name in cases[0].inputs:
         values = [(case.inputs.get(name), case.group) for case in cases]

@@ -72,3 +72,76 @@ def test_what_is_found_with_prompts_sets_and_results(lab):
     grouped = [case | {"group": "x" if n < 8 else str(n)} for n, case in enumerate(cases)]
     kept = audit_cases(pex.Experiment("audited", variants, grouped, ["label"]), exp.results)
     assert not {"leak between sets", "nearly equal inputs"} & set(kinds(kept))
+
+
+SHORT = "My parcel has not arrived yet"
+COPIES = [
+    {"no": "17", "text": SHORT, "product": "kettle", "split": "train", "stars": "1"},
+    {"no": "18", "text": "Where is the lamp?", "product": "lamp", "split": "train", "stars": "2"},
+    {"no": "19", "text": SHORT, "product": "an electric toaster", "split": "test", "stars": "4"},
+]
+COLUMNS = {"id": "no", "group": "product"}
+
+
+def asking(*texts, cases=COPIES, **options):
+    variants = pex.grid([pex.Prompt(text, name=f"p{n}") for n, text in enumerate(texts)], "lab/m1")
+    return pex.Experiment("copies", variants, cases, [], columns=COLUMNS, **options)
+
+
+def test_copies_are_found_by_what_the_prompts_read(lab):
+    """Not by the id, the group or the set, in which copies differ."""
+    found = audit_cases(asking("Sort: {{ text }}"))
+    assert [(f.kind, f.case_ids) for f in found.findings if f.kind != "few cases"] == [
+        ("equal inputs", ("17", "19")), ("leak between sets", ("17", "19")),
+    ]  # fmt: skip
+    assert kinds(found)["leak between sets"].detail == "one in train, one in test"
+    # What any of the prompts reads makes another case, also the group and what looks like an id.
+    assert not {"equal inputs", "nearly equal inputs"} & set(
+        kinds(audit_cases(asking("Sort: {{ text }}", "Of {{ product }}: {{ text }}")))
+    )
+
+
+def test_copies_are_found_in_a_file_without_its_experiment(tmp_path):
+    """Then the columns without a role count; an id is known by its name."""
+    rows = [
+        "Ticket no,text,product,split",
+        f"a-1,{SHORT},kettle,train",
+        "a-2,Where is the lamp?,lamp,train",
+        f"a-3,{SHORT},an electric toaster,test",
+    ]
+    path = tmp_path / "cases.csv"
+    path.write_text("\n".join(rows))
+    assert audit_cases(path).findings == []  # the product may matter: nothing says it does not
+    path.write_text("\n".join(row.replace(",an electric toaster", ",kettle") for row in rows))
+    assert set(kinds(audit_cases(path))) == {"equal inputs", "leak between sets"}
+    path.write_text("\n".join(rows))
+    (tmp_path / "p.prompty").write_text("---\nname: p\n---\n{{ text }}\n")
+    (tmp_path / "experiment.yaml").write_text(
+        "name: e\ncases: cases.csv\ncolumns: {id: Ticket no, group: product}\n"
+        "prompts: [p.prompty]\nmodels: [local/smollm2]\nscorers: []\n"
+    )
+    found = kinds(audit_cases(path))
+    assert found["equal inputs"].case_ids == ("a-1", "a-3")
+
+
+def test_a_group_in_two_sets_is_a_leak_that_names_its_cases():
+    rows = [
+        {"q": word * 5, "group": "Ada", "split": name, "case_id": word}
+        for word, name in (("ab", "train"), ("cd", "test"), ("ef", "Test "))
+    ]
+    leak = kinds(audit_cases(rows))["leak between sets"]
+    assert (leak.case_ids, leak.detail) == (("ab", "cd"), "group 'Ada' is in train and test")
+
+
+def test_sets_that_cannot_be_made_are_a_note_and_no_finding(lab):
+    """A line of a finding always begins with its cases."""
+    cases = [case | {"split": "dev"} for case in COPIES]
+    spoilt = asking(
+        "{{ text }}", cases=[{k: v for k, v in c.items() if k != "split"} for c in cases]
+    )
+    spoilt._spec.splits = {"train": 2.0}
+    found = audit_cases(spoilt)
+    assert "leak between sets" not in kinds(found)
+    assert any(note.startswith("Not checked: leaks between sets; splits") for note in found.notes)
+    for audit in (found, audit_cases(asking("{{ text }}", cases=cases))):
+        assert not any(line.lstrip().startswith(":") for line in repr(audit).splitlines())
