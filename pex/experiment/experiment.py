@@ -33,7 +33,7 @@ from pex.experiment.save import dumped, kept_files, portable, save, unconfigured
 from pex.experiment.views import tell
 from pex.library.resolve import resolve_beside
 from pex.project.files import validate
-from pex.project.folder import declared_beside, load_variants
+from pex.project.folder import declared_beside, load_variants, with_variants
 from pex.project.redteam_spec import RedteamSpec
 from pex.project.spec import CasesSpec, ExperimentSpec, load_spec
 from pex.results.results import Results
@@ -180,7 +180,9 @@ class Experiment:
         Args:
             path: the file; paths in it are relative to its folder.
             prompts: instead of the file's prompts.
-            models: instead of the file's models; also `pex.Model` with your own clients.
+            models: instead of the file's models; also `pex.Model` with your own clients. If the
+                file lists its variants one by one: each of their prompts and parameters on each
+                model.
             set_params: parameters for every variant, overriding its own.
             changes: any other key of the file, for example `repeats=3`.
 
@@ -196,6 +198,8 @@ class Experiment:
             given_user = given.pop("user")
         replaced = {key: value for key, value in given.items() if value is not None}
         if replaced:
+            if spec.variants and "variants" not in replaced:
+                replaced = with_variants(spec.variants, replaced, path)
             data = spec.model_dump(exclude_unset=True) | to_json_value(replaced)
             if replaced.keys() & _COMPARED and "gate" not in replaced:
                 data.pop("gate", None)  # a rule on the file's own variants and scores

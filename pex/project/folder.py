@@ -54,6 +54,38 @@ def load_variants(
     ]
 
 
+def with_variants(
+    variants: Sequence[VariantSpec], replaced: Mapping[str, Any], path: Path
+) -> dict[str, Any]:
+    """The keys to replace in a file that lists its variants one by one.
+
+    Other models become other variants: each prompt with each of its parameters, on each model. The
+    names are left out, as they may name the former models. The file's own models change nothing.
+
+    Raises:
+        PexError: prompts or parameters are replaced, which such a file does not have.
+    """
+    for key in ("prompts", "params"):
+        if key in replaced:
+            raise PexError(
+                f"{path.name}: '{key}' cannot be replaced, as the file lists its variants one by "
+                "one",
+                hint="replace 'variants'"
+                + (", or one parameter: params.temperature=0" if key == "params" else ""),
+            )
+    found = dict(replaced)
+    models = found.pop("models", None)
+    if models is None or set(models) == {item.model for item in variants}:
+        return found
+    made: list[dict[str, Any]] = []
+    for item in variants:
+        for model in models:
+            variant = {"prompt": item.prompt, "model": model, "params": dict(item.params)}
+            if variant not in made:
+                made.append(variant)
+    return found | {"variants": made}
+
+
 def _prompts(
     refs: Iterable[str], base: Path, load: Callable[[str], Prompt] | None
 ) -> dict[str, Prompt]:
