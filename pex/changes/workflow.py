@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from pex.project.actions import pinned
+
 
 def workflow() -> str:
     """The text of the workflow's file."""
-    return Path(__file__).with_name("workflow.yml").read_text("utf-8")
+    return pinned(Path(__file__).with_name("workflow.yml").read_text("utf-8"))

@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 from pex.changes.workflow import workflow
+from pex.project.actions import pinned
 from pex.project.schemas import SCHEMAS
 from pex.project.shipped import EXPERIMENT, shipped_files
 
@@ -63,14 +64,15 @@ jobs:
   compare:
     runs-on: ubuntu-latest
     steps:
-      - uses: actions/checkout@v4
-      - uses: actions/setup-python@v5
+      - uses: actions/checkout
+        with: {persist-credentials: false}
+      - uses: actions/setup-python
         with: {python-version: "3.12"}
       - run: pip install 'pexlab[lab,local]' && pexlab model install
       - run: pexlab run EXPERIMENT --limit 40
       - run: pexlab report latest --out report.html
         if: always()
-      - uses: actions/upload-artifact@v4
+      - uses: actions/upload-artifact
         if: always()
         with: {name: report, path: report.html}
 """
@@ -91,7 +93,7 @@ def write(
     texts = {
         Path("pex.toml"): SETTINGS,
         Path(".gitignore"): IGNORE,
-        Path(".github/workflows/prompts.yml"): WORKFLOW.replace(
+        Path(".github/workflows/prompts.yml"): pinned(WORKFLOW).replace(
             "EXPERIMENT", shlex.quote(experiment.as_posix())
         ),
         Path(".github/workflows/changed-prompts.yml"): workflow(),

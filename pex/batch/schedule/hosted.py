@@ -19,6 +19,7 @@ from pex.batch.schedule.quoting import (
 from pex.batch.schedule.schedule import Schedule
 from pex.core.canonical_json import digest
 from pex.core.version import __version__
+from pex.project.actions import by_commit
 
 
 def github(schedule: Schedule, today: datetime.datetime) -> str:
@@ -62,22 +63,23 @@ jobs:
       run:
         working-directory: {yaml_text(github_text(folder))}
     steps:
-      - uses: actions/checkout@v4
-      - uses: actions/setup-python@v5
+      - uses: {by_commit("actions/checkout")}
+        with: {{persist-credentials: false}}
+      - uses: {by_commit("actions/setup-python")}
         with: {{python-version: "3.12"}}
-      - uses: actions/cache@v4
+      - uses: {by_commit("actions/cache")}
         with:
           path: ~/.cache/pip
           key: pexlab-{__version__}-${{{{ runner.os }}}}
       # The journal and MLflow's store: a night is compared with the nights before it.
-      - uses: actions/cache@v4
+      - uses: {by_commit("actions/cache")}
         with:
           path: {yaml_text(kept)}
           key: {yaml_text(f"pexlab-{schedule.label}-${{{{ github.run_id }}}}")}
           restore-keys: {yaml_text(f"pexlab-{schedule.label}-")}
       - run: pip install 'pexlab[lab,local]=={__version__}' && pexlab model install
       - run: {yaml_text(words)}
-      - uses: actions/upload-artifact@v4
+      - uses: {by_commit("actions/upload-artifact")}
         if: always()
         with:
           name: {yaml_text(f"night-{schedule.label}-${{{{ github.run_id }}}}")}

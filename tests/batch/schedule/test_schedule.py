@@ -167,7 +167,7 @@ def test_the_workflow_is_yaml_that_actions_can_run(odd: Path) -> None:
     assert job["env"]["OPENAI_API_KEY"] == "${{ secrets.OPENAI_API_KEY }}"
     assert job["defaults"]["run"]["working-directory"] == ODD
     uses = [step["uses"] for step in job["steps"] if "uses" in step]
-    assert all(re.fullmatch(r"actions/[a-z-]+@v\d+", name) for name in uses)
+    assert all(re.fullmatch(r"actions/[a-z-]+@[0-9a-f]{40}", name) for name in uses)
     assert job["steps"][-1]["with"]["path"] == f"{ODD}/experiments/sums/outputs"
     assert job["steps"][-1]["if"] == "always()"
     words = shlex.split(next(s["run"] for s in job["steps"] if "nightly" in s.get("run", "")))
