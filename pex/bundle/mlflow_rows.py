@@ -15,6 +15,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 from pex.bundle.manifest import MLFLOW
 from pex.core.errors import PexError
+from pex.record.sessions import WHOLE
 
 PLACE = "bundle:"
 """Begins an address of files in a bundle; the rest is relative to the folder of the store."""
@@ -89,6 +90,13 @@ class Store:
             if (not experiments or names & set(experiments)) and (not runs or own & set(runs)):
                 chosen.add(row["run_uuid"])
         of_runs = {str(row["experiment_id"]) for row in alive if row["run_uuid"] in chosen}
+        # The turns of a conversation belong to no run, but to the trace of the whole.
+        turns = {
+            row["request_id"]: row["value"]
+            for row in self._all(
+                "SELECT request_id, value FROM trace_request_metadata WHERE key = ?", [WHOLE]
+            )
+        }
         traces = {
             row["request_id"]
             for row in self._all(
@@ -96,8 +104,15 @@ class Store:
                 "trace_request_metadata m ON m.request_id = t.request_id "
                 "AND m.key = 'mlflow.sourceRun'"
             )
-            if row["run"] in chosen or (row["run"] is None and not experiments and not runs)
+            if row["run"] in chosen
+            or (
+                row["run"] is None
+                and row["request_id"] not in turns
+                and not experiments
+                and not runs
+            )
         }
+        traces |= {turn for turn, whole in turns.items() if whole in traces}
         if not experiments and not runs:
             alive = self._all("SELECT * FROM experiments WHERE lifecycle_stage = 'active'")
             of_runs |= {str(row["experiment_id"]) for row in alive}

@@ -65,13 +65,17 @@ class History:
     def do(self, act: Act) -> None:
         """Take a step that comes from outside.
 
+        Args:
+            act: see `done`; one that is `whole` is a step of its own, however fast it follows
+                the one before.
+
         Raises:
             PexError: there is no such act, or it does not fit the draft, which is unchanged.
         """
         field = (act.get("act"), act.get("variant"), act.get("case"), act.get("field"),
                  act.get("index"))  # fmt: skip
-        edits = act.get("act") in ("edit", "edit_case")
-        self.step(done(self.draft, act), field if edits else None)
+        typed = act.get("act") in ("edit", "edit_case") and not act.get("whole")
+        self.step(done(self.draft, act), field if typed else None)
 
     def step(self, draft: Draft, field: tuple[Any, ...] | None = None) -> None:
         """Go on to a draft.

@@ -133,10 +133,10 @@ function makeComplaint(area) {
   return { node, say };
 }
 
-/** Another text in a field, as if it had been typed. */
+/** Another text in a field, as if it had been typed, but undone by itself. */
 function typeInto(area, start, end, text) {
   area.setRangeText(text, start, end, "end");
-  area.dispatchEvent(new Event("input", { bubbles: true }));
+  area.dispatchEvent(new CustomEvent("input", { bubbles: true, detail: { whole: true } }));
 }
 
 /**

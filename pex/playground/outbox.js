@@ -76,19 +76,25 @@ export function makeOutbox(model, view, onLate) {
     remember();
   }
 
-  function edit(field, act) {
-    waiting.set(field, act);
-    clearTimeout(timer);
-    timer = setTimeout(flush, EDIT_MS);
+  /** @param whole whether the edit is one step of its own, not a part of what is being typed */
+  function edit(field, act, whole) {
+    if (whole) {
+      flush();
+      post({ ...act, whole }, field);
+    } else {
+      waiting.set(field, act);
+      clearTimeout(timer);
+      timer = setTimeout(flush, EDIT_MS);
+    }
     remember();
   }
 
   return {
     flush, edit,
-    /** An action that is not typing: sent at once, after what was typed before it. */
+    /** An action that is not typing: sent at once, after what was typed before it, and one step of its own. */
     act(name, rest = {}) {
       flush();
-      post({ act: name, ...rest });
+      post({ act: name, whole: true, ...rest });
       if (["undo", "redo", "reset"].includes(name)) turned = count;
       remember();
     },
@@ -139,9 +145,9 @@ export function makeOutbox(model, view, onLate) {
 export function tie(outbox, area, field, act, write = (text) => (area.value = text)) {
   let seen = null; // the document's text when it was looked at last
   let mine = false; // whether its next text follows from what was typed here
-  area.addEventListener("input", () => {
+  area.addEventListener("input", (event) => {
     mine = true;
-    outbox.edit(field(), act(area.value));
+    outbox.edit(field(), act(area.value), event.detail?.whole);
   });
   area.addEventListener("blur", () => {
     outbox.flush();

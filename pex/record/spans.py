@@ -7,7 +7,6 @@ from the case alone; the differences between variants are in the span.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 import time
 from collections.abc import Mapping, Sequence
@@ -17,8 +16,17 @@ from typing import TYPE_CHECKING, Any
 from pex.core.canonical_json import canonical_json, canonical_text, digest
 from pex.core.sent_messages import SentMessages
 from pex.guard.redact import redact
+from pex.record.make_span import hash_of, make_span
 from pex.record.path_spans import lasted_ms as path_ms
 from pex.record.path_spans import path_spans
+from pex.record.sessions import (
+    NAMED,
+    TURNS,
+    count_turns,
+    session_of,
+    turn_traces,
+    turns_of,
+)
 from pex.score.frame import score_names, yes_no
 
 if TYPE_CHECKING:
@@ -73,7 +81,7 @@ def trace_id_of(child_run_id: str, case_id: str, repeat: int) -> str:
         >>> trace_id_of("5f1d", "c1", 1)
         'tr-570d45db4d873157817bfac1bc8ea8ca'
     """
-    return f"tr-{_hash('trace', child_run_id, case_id, repeat)[:32]}"
+    return f"tr-{hash_of('trace', child_run_id, case_id, repeat)[:32]}"
 
 
 def preview(case_id: str, repeat: int | None, inputs: Mapping[str, Any]) -> str:
@@ -116,7 +124,7 @@ class Shapes:
             return False
         if (info.response_preview or "") != _response(row):
             return False
-        if self.stale(info, row):
+        if self.stale(info, row) or info.trace_metadata.get(TURNS, "0") != str(count_turns(row)):
             return False
         there = {item.assessment_id: item for item in info.assessments}
         return all(
@@ -183,6 +191,9 @@ class Shapes:
             **({"mlflow.trace.tokenUsage": json.dumps(usage)} if usage else {}),
             **({"mlflow.trace.cost": json.dumps(cost)} if cost else {}),
         }
+        if turns := count_turns(row):
+            named = session_of(row["case_id"], repeat, row["variant"], trace_id)
+            metadata |= {NAMED: named, TURNS: str(turns)}
         info = TraceInfo(
             trace_id=trace_id,
             trace_location=TraceLocation.from_experiment_id(self._target.experiment_id),
@@ -208,7 +219,8 @@ class Shapes:
         }
         params = self._target.params.get(row["variant"], {})
         times = (begun_ms, lasted_ms)
-        root = _span(trace_id, None, row["error"], row["error_kind"], whole["case"], times, whole)
+        failed = (row["error"], row["error_kind"])
+        root = make_span(trace_id, None, *failed, whole["case"], times, whole)
         if steps:
             return info, [root, *self._path(trace_id, row, inputs, params, begun_ms)]
         call = {
@@ -218,8 +230,23 @@ class Shapes:
             "mlflow.llm.cost": cost,
             "mlflow.traceRequestId": trace_id,
         }
+        return info, [root, make_span(trace_id, "call", *failed, row["model"], times, call)]
+
+    def session(
+        self, row: Mapping[str, Any], whole: TraceInfo
+    ) -> list[tuple[TraceInfo, list[Span]]]:
+        """The traces of a conversation's turns; none if the user wrote only once.
+
+        Args:
+            row: a row of the long frame, as plain values.
+            whole: the trace that `trace` made of it.
+        """
+        if not count_turns(row):
+            return []
+        inputs = {name[5:]: value for name, value in row.items() if name.startswith("case.")}
+        sent = self._target.sent(row["variant"], inputs) if self._target.sent else []
         failed = (row["error"], row["error_kind"])
-        return info, [root, _span(trace_id, "call", *failed, row["model"], times, call)]
+        return turn_traces(whole, turns_of(sent, row), self._target.experiment_id, failed)
 
     def _path(
         self,
@@ -232,7 +259,7 @@ class Shapes:
         """A span for each request of a path, and for each tool that was called."""
         sent = self._target.sent(row["variant"], inputs) if self._target.sent else []
         return [
-            _span(
+            make_span(
                 trace_id,
                 span.key,
                 span.error,
@@ -297,7 +324,7 @@ class Shapes:
             )
         for item in found:
             # Fixed ids: even if two processes write them, each is stored once.
-            item.assessment_id = f"a-{_hash(trace_id, item.name, type(item).__name__)[:32]}"
+            item.assessment_id = f"a-{hash_of(trace_id, item.name, type(item).__name__)[:32]}"
             item.trace_id = trace_id
             item.last_update_time_ms = item.create_time_ms
         return found
@@ -305,10 +332,6 @@ class Shapes:
     def _judge(self, name: str) -> str | None:
         judges = self._target.judges
         return judges.get(name) or judges.get(name.partition(".")[0])
-
-
-def _hash(*parts: object) -> str:
-    return hashlib.sha256("\0".join(map(str, parts)).encode()).hexdigest()
 
 
 def _said(item: Assessment) -> tuple[Any, ...]:
@@ -368,53 +391,6 @@ def _attributes(row: Mapping[str, Any], params: Mapping[str, Any]) -> dict[str, 
         "from_journal": row["from_journal"] or None,
         "conversation": row.get("conversation"),
     }
-
-
-def _span(
-    trace_id: str,
-    inside: str | None,
-    error: str | None,
-    error_kind: str | None,
-    name: str,
-    times: tuple[int, int],
-    values: Mapping[str, Any],
-) -> Span:
-    """A span of a trace: its root, or one inside it that `inside` names."""
-    from mlflow.entities import Span
-    from opentelemetry.sdk.resources import Resource
-    from opentelemetry.sdk.trace import Event, ReadableSpan
-    from opentelemetry.trace import SpanContext, Status, StatusCode
-
-    number = int(trace_id.removeprefix("tr-"), 16)
-    begun_ms, lasted_ms = times
-    end_ns = (begun_ms + lasted_ms) * 1_000_000
-
-    def context(span_id: int) -> SpanContext:
-        return SpanContext(trace_id=number, span_id=span_id % 2**64 or 1, is_remote=False)
-
-    own = context(number if inside is None else int(_hash(trace_id, inside), 16))
-    status, events = Status(StatusCode.OK), []
-    if error is not None:
-        message = redact(error)
-        status = Status(StatusCode.ERROR, message)
-        shown = {"exception.type": error_kind or "error", "exception.message": message}
-        events = [Event("exception", shown, end_ns)]
-    return Span(
-        ReadableSpan(
-            name=name,
-            context=own,
-            parent=None if inside is None else context(number),
-            start_time=begun_ms * 1_000_000,
-            end_time=end_ns,
-            # Every value is JSON, as in MLflow's own spans.
-            attributes={
-                k: json.dumps(v, ensure_ascii=False) for k, v in values.items() if v is not None
-            },
-            status=status,
-            events=events,
-            resource=Resource.get_empty(),  # a new one would read the whole environment
-        )
-    )
 
 
 def store(

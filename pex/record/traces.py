@@ -31,6 +31,7 @@ from pex.record.dataset import dataset_name, forget_dataset, log_dataset, own_na
 from pex.record.files import CASES
 from pex.record.runs import load
 from pex.record.search import children, is_scratch
+from pex.record.sessions import turn_ids
 from pex.record.spans import CASE_ID, METADATA, Shapes, Target, store, trace_id_of
 from pex.tracking.store import connect
 
@@ -113,11 +114,21 @@ def write(
         if stopped and stopped():
             break
         batch = missing[start : start + _BATCH]
-        pairs = [shapes.trace(row, there.get(ids[place])) for place, row in batch]
+        pairs, prompts = [], list[tuple[str, int] | None]()
         for place, row in batch:
-            for assessment_id in shapes.stale(there.get(ids[place]), row):
+            old = there.get(ids[place])
+            for assessment_id in shapes.stale(old, row):
                 tracing.delete_assessment(ids[place], assessment_id)
-        store(tracing, target.experiment_id, pairs, [target.prompts.get(p[0]) for p, _ in batch])
+            whole, spans = shapes.trace(row, old)
+            turns = shapes.session(row, whole)
+            if gone := turn_ids(old)[len(turns) :] if old else []:
+                client.delete_traces(target.experiment_id, trace_ids=gone)
+            # The whole comes last: where it is complete, its turns are.
+            pairs += [*turns, (whole, spans)]
+            prompts += [*[None] * len(turns), target.prompts.get(place[0])]
+        for first in range(0, len(pairs), _BATCH):
+            some = slice(first, first + _BATCH)
+            store(tracing, target.experiment_id, pairs[some], prompts[some])
         done += len(batch)
         written |= {place for place, _ in batch}
         tell()
@@ -332,22 +343,24 @@ def forget(uri: str, run_id: str, case_ids: Collection[str]) -> int:
         case_ids: the cases.
 
     Returns:
-        The number of traces deleted.
+        The number of answers whose traces were deleted.
     """
     client = connect(uri)
     run = client.get_run(run_id)
     experiment_id = str(run.info.experiment_id)
     kept_as = {case_id[:METADATA] for case_id in case_ids}
-    gone = [
-        info.trace_id
+    infos = [
+        info
         for child in children(client, experiment_id, run_id, deleted=True).values()
         for info in of_run(client, experiment_id, child)
         if info.trace_metadata.get(CASE_ID) in kept_as
     ]
+    # Turns first: their ids are known only as long as the whole conversation's trace is there.
+    gone = [*(turn for info in infos for turn in turn_ids(info)), *(i.trace_id for i in infos)]
     for start in range(0, len(gone), _DELETED):
         client.delete_traces(experiment_id, trace_ids=gone[start : start + _DELETED])
     forget_dataset(uri, run_id)
-    return len(gone)
+    return len(infos)
 
 
 def _write_all(

@@ -230,6 +230,19 @@ def test_edits_of_one_field_in_quick_succession_are_one_step(
     assert seen == [("abcd", "name"), ("abcd", "p0"), ("abc", "p0"), ("a", "p0")]
 
 
+def test_what_is_added_or_removed_whole_is_one_step_however_fast() -> None:
+    history = History(draft_of("a"))
+    for text, whole in (("ab", {}), ("ab i1", {"whole": True}), ("ab", {"whole": True}), ("b", {})):
+        history.do(
+            {"act": "edit", "variant": "v0", "field": "message", "index": 0, "value": text, **whole}
+        )
+    seen = []
+    while history.can_undo:
+        history.undo()
+        seen.append(history.draft.columns[0].messages[0].text)
+    assert seen == ["ab", "ab i1", "ab", "a"]
+
+
 def test_a_value_that_is_equal_but_typed_otherwise_is_an_edit() -> None:
     draft = edited(draft_of("Hi"), "params", "1", "logprobs")
     assert draft.columns[0].params["logprobs"] == 1
