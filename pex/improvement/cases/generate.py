@@ -21,6 +21,7 @@ from pex.core.variant import ClientModel, ref_of
 from pex.experiment.asking import Reply, ask_model
 from pex.experiment.experiment import Experiment
 from pex.improvement.cases.candidates import CandidateCheck, Check, objects_in, text_of
+from pex.improvement.cases.compared import compared_columns, compared_text
 from pex.improvement.cases.personas import PERSONAS, people_in, question_for, with_people
 from pex.improvement.cases.proposed import FILE, Proposals
 from pex.improvement.cases.ways import QUESTION, WAYS, Asked, questions, schema_of
@@ -239,7 +240,9 @@ def generate_cases(
                     failed[case] += 1
                 else:
                     candidates.append(case)
-    kept, alike = _different(candidates, [*cases, *earlier], like)
+    kept, alike = _different(
+        candidates, [*cases, *earlier], like, compared_columns(cases, experiment)
+    )
     if proposals is not None:
         proposals.add(kept)
     replies = [*first, *replies]
@@ -310,14 +313,14 @@ def _seeds(cases: Sequence[Case], seeds: Sequence[str] | None) -> list[Case]:
 
 
 def _different(
-    candidates: Sequence[Case], known: Sequence[Case], like: float
+    candidates: Sequence[Case], known: Sequence[Case], like: float, columns: Sequence[str]
 ) -> tuple[list[Case], int]:
     """The candidates that are like no known case and no earlier candidate, and the others' number.
 
-    Only a candidate that is kept keeps out later ones; but what equals one that is left out is like
-    what kept that one out.
+    They are compared by `columns`. Only a candidate that is kept keeps out later ones; but what
+    equals one that is left out is like what kept that one out.
     """
-    texts = [text_of(case) for case in [*known, *candidates]]
+    texts = [compared_text(case, columns) for case in [*known, *candidates]]
     start = len(known)
     out: set[int] = set()
     for one, two, likeness in sorted(near_duplicates(texts, like), key=lambda pair: pair[1]):

@@ -71,6 +71,21 @@ def test_a_near_duplicate_that_comes_again_is_left_out_again(exp, lab):
     assert found.summary == "asked 3, kept 0: 3 near-duplicates"
 
 
+def test_a_copy_with_another_group_and_set_is_a_near_duplicate(project, lab):
+    """Only what the prompts read makes another case."""
+    rows = [
+        {"review": "Sat well.", "product": "chair", "split": "train", "expected": "positive"},
+        {"review": "Too hot.", "product": "kettle", "split": "test", "expected": "negative"},
+    ]
+    variants = pex.grid([PROMPT], "lab/m1", params=[{"max_tokens": 4}])
+    exp = pex.Experiment("copied", variants, rows, ["label"], columns={"group": "product"})
+    copy = rows[0] | {"product": "a garden bench", "split": "test"}
+    lab.reply = lambda body, number: written(copy, copy | {"review": "It wobbles at night."})
+    found = generate_cases(exp, 2, model="lab/m1", ways=["edge"])
+    assert found.summary == "asked 2, kept 1: 1 near-duplicate"
+    assert found.cases[0].inputs["review"] == "It wobbles at night."
+
+
 def test_each_way_asks_in_its_own_words_and_gaps_name_the_rare_label(exp, lab):
     lab.reply = lambda body, number: completion("I would rather not.")
     cases = [
