@@ -13,6 +13,7 @@ from pex.core.errors import PexError
 
 if TYPE_CHECKING:
     from pex.core.case import Case
+    from pex.importers.imported import Note
 
 
 def import_file(
@@ -72,8 +73,9 @@ def import_file(
 
     pexlab import results.json --name shop
 
-    records results of garak (report.jsonl), PyRIT (its export), promptfoo, Inspect (a log) or
-    OpenAI's Evals (output items) as a run. Scores are yes if the answer is good: what these tools
+    records results of garak (report.jsonl), PyRIT (messages or results of attacks), promptfoo,
+    Inspect (a log) or OpenAI's Evals (output items) as a run, and says what was taken over, changed
+    and left out. Scores are yes if the answer is good: what these tools
     call a hit or a success of an attack is a no. Attacks without a verdict are not judged, and
     counted. Two files about the same inputs are compared by pexlab compare.
 
@@ -120,32 +122,41 @@ def _import_project(
     file: Path, tool: str | None, name: str | None, to: Path | None, as_json: bool
 ) -> None:
     from pex.importers.projects import import_project
-    from pex.importers.report import counts, report_text
+    from pex.importers.report import FILE, report_text
 
     made = import_project(file, to, name, tool)
     shown = made.path
     if shown.is_relative_to(Path.cwd()):
         shown = shown.relative_to(Path.cwd())
     if as_json:
-        notes = [
-            {"where": n.where, "what": n.what, "how": n.how, "count": n.count}
-            for n in made.imported.notes
-        ]
-        found = {key.replace(" ", "_"): value for key, value in counts(made.imported.notes).items()}
-        console.document({"path": str(shown), "counts": found, "notes": notes})
+        notes = made.imported.notes
+        console.document({"path": str(shown), "counts": _counts(notes), "notes": _plain(notes)})
         return
-    console.out(report_text(made.imported, shown))
+    written = f"written: {shown} ({FILE} beside it has this report in full)"
+    console.out(report_text(made.imported.tool, made.imported.notes, written))
     console.err(f"next: pexlab run {shown} --dry-run")
+
+
+def _counts(notes: Sequence[Note]) -> dict[str, int]:
+    from pex.importers.report import counts
+
+    return {kind.replace(" ", "_"): number for kind, number in counts(notes).items()}
+
+
+def _plain(notes: Sequence[Note]) -> list[dict[str, str | int]]:
+    return [{"where": n.where, "what": n.what, "how": n.how, "count": n.count} for n in notes]
 
 
 def _import_results(
     file: Path, tool: str | None, name: str | None, record: bool, as_json: bool
 ) -> None:
     from pex.compare.attacks import attack_rates, is_redteam, table_of
-    from pex.importers.recorded import import_results
+    from pex.importers.recorded import NO_TWINS, import_run
+    from pex.importers.report import FILE, report_text
     from pex.report.attacks import rates_text
 
-    results = import_results(file, tool=tool, name=name, record=record)
+    made = import_run(file, tool=tool, name=name, record=record)
+    results = made.results
     attacks = is_redteam(results.frame)
     rates = attack_rates(results.frame, results.about) if attacks else []
     if as_json:
@@ -157,15 +168,23 @@ def _import_results(
                 "counts": results.about["counts"],
                 "summary": results.summary().to_dict("records"),
                 "rates": table_of(rates),
+                "imported": _counts(made.notes),
+                "notes": _plain(made.notes),
             }
         )
         return
     console.out(repr(results))
     if attacks:
         console.out("\n" + rates_text(rates))
-    console.err(f"! {results.about.note}")
+        console.err(f"! {NO_TWINS}")
+    ending = "not recorded, as --no-record says"
     if results.run_id is not None:
-        console.err(f"recorded in MLflow as run {results.run_id} (pexlab ui, or pexlab report)")
+        ending = (
+            f"recorded in MLflow as run {results.run_id} ({FILE} in it has this report in full)"
+        )
+    console.out("\n" + report_text(made.tool, made.notes, ending))
+    if results.run_id is not None:
+        console.err(f"next: pexlab ui, or pexlab report {results.run_id}")
 
 
 def _import_traces(file: Path | None, traces: list[str], to: Path | None, as_json: bool) -> None:

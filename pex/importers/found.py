@@ -10,6 +10,7 @@ from typing import Any
 
 from pex.core.errors import PexError
 from pex.core.score import Score
+from pex.importers.imported import Note
 
 _LONGEST = 80
 """Of a name: MLflow refuses names of scores of more than 250 characters."""
@@ -47,9 +48,10 @@ class FoundAnswer:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Found:
-    """The contents of a file: answers in their order, and what is to be said about them.
+    """The contents of a file: answers in their order, and what became of each part of it.
 
-    `attacks` is whether they are answers to attacks: then they have the score `resisted`.
+    `attacks` is whether they are answers to attacks: then they have the score `resisted`. `notes`
+    are about what is special in this file; the answers and their scores are counted later.
     """
 
     tool: str
@@ -57,7 +59,7 @@ class Found:
     started_at: str
     answers: Sequence[FoundAnswer]
     attacks: bool
-    remarks: Sequence[str] = ()
+    notes: Sequence[Note] = ()
 
 
 def key_of(*parts: str) -> str:

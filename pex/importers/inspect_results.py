@@ -17,6 +17,7 @@ from typing import Any
 
 from pex.core.score import WORDS, Score
 from pex.importers.found import Found, FoundAnswer, name_of, unknown
+from pex.importers.imported import Note, What
 from pex.importers.inspect_log import content_text, read_log, reasoning_text, samples_of
 from pex.importers.own_cases import MADE_BY_PEX, own_part
 
@@ -54,7 +55,7 @@ def read_inspect(path: Path) -> Found:
         started,
         answers,
         False,
-        [*_unfinished(log, len(samples)), *_said(counts)],
+        [*_unfinished(log, len(samples)), *_counted(counts)],
     )
 
 
@@ -296,7 +297,7 @@ def _seconds(text: Any) -> float:
         return 0.0
 
 
-def _unfinished(log: Mapping[str, Any], samples: int) -> list[str]:
+def _unfinished(log: Mapping[str, Any], samples: int) -> list[Note]:
     status = log.get("status")
     if status == "success":
         return []
@@ -305,16 +306,26 @@ def _unfinished(log: Mapping[str, Any], samples: int) -> list[str]:
     epochs = (spec.get("config") or {}).get("epochs") or 1
     many = f" of {of * epochs:,}" if isinstance(of, int) else ""
     said = {"started": "it was never finished", "cancelled": "it was cancelled"}
-    return [f"{said.get(str(status), 'it ended in an error')}: {samples:,}{many} answers are there"]
+    how = f"{said.get(str(status), 'it ended in an error')}: {samples:,}{many} answers are there"
+    missing = of * epochs - samples if isinstance(of, int) else 0
+    return [Note("the log", "left out", how, max(1, missing))]
 
 
-def _said(counts: Counter[str]) -> list[str]:
-    words = {
-        "answered errors": "errors after an answer, which is left out",
-        "scored errors": "errors with scores, which are left out",
-        "limits": "answers that a limit of Inspect's stopped",
-        "graded usage": "answers whose tokens include those of a grader, if it is the same model",
-        "edited scores": "scores that were edited later; the last value is taken",
-        "not scored": "scores without a number (NaN, or another word), not scored",
-    }
-    return [f"{said}: {counts[key]:,}" for key, said in words.items() if counts[key]]
+_NOTES: dict[str, tuple[What, str, str]] = {
+    "answered errors": ("left out", "answers", "an error came after them"),
+    "scored errors": ("left out", "scores of errors", "an error is not scored"),
+    "limits": ("changed", "answers", "a limit of Inspect's stopped them; here they are finished"),
+    "graded usage": ("changed", "tokens of answers",
+                     "they include those of a grader, if it is the same model"),
+    "edited scores": ("changed", "scores", "they were edited later; the last value is taken"),
+    "not scored": ("left out", "scores", "without a number: NaN, or another word"),
+}  # fmt: skip
+"""By what is counted: its kind in the report, its place, and what is said."""
+
+
+def _counted(counts: Counter[str]) -> list[Note]:
+    return [
+        Note(f"{where} ({counts[key]:,})", what, how, counts[key])
+        for key, (what, where, how) in _NOTES.items()
+        if counts[key]
+    ]

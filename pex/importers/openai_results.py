@@ -8,6 +8,7 @@ from typing import Any
 
 from pex.core.score import Score
 from pex.importers.found import Found, FoundAnswer, name_of, unknown
+from pex.importers.imported import Note
 from pex.importers.openai_evals import TOOL, read_export
 from pex.importers.shared_messages import said_in, text_of, transcript
 
@@ -23,7 +24,11 @@ def read_openai_results(path: Path) -> Found:
         raise unknown(path, "it has no object 'eval.run.output_item'", TOOL)
     runs = {str(run.get("id")): run for run in export.runs}
     answers = [_answer(item, runs) for item in export.items]
-    return Found(TOOL, "", "", answers, False, [])
+    unread = [result for item in export.items for result in item.get("results") or ()
+              if not _values(result)]  # fmt: skip
+    why = "neither a yes or no nor a score"
+    notes = [Note(f"results of graders ({len(unread):,})", "left out", why, len(unread))]
+    return Found(TOOL, "", "", answers, False, notes if unread else ())
 
 
 def _answer(item: Mapping[str, Any], runs: Mapping[str, Mapping[str, Any]]) -> FoundAnswer:
@@ -62,9 +67,19 @@ def _scores(item: Mapping[str, Any]) -> dict[str, Score]:
     for result in item.get("results") or ():
         name = name_of(str(result.get("name") or "check").partition("-")[0] or "check")
         name = name if name not in found else name_of(str(result.get("name")))
-        passed, score = result.get("passed"), result.get("score")
-        if isinstance(passed, bool):
-            found[name] = Score(passed)
-        if isinstance(score, int | float) and not isinstance(score, bool) and score not in (0, 1):
-            found[f"{name}.score"] = Score(float(score))
+        for key, value in _values(result).items():
+            found[f"{name}{key}"] = Score(value)
+    return found
+
+
+def _values(result: Mapping[str, Any]) -> dict[str, bool | float]:
+    """What a grader found, by the end of the score's name; empty if it is neither kind."""
+    found: dict[str, bool | float] = {}
+    passed, score = result.get("passed"), result.get("score")
+    if isinstance(passed, bool):
+        found[""] = passed
+    if isinstance(score, bool) or not isinstance(score, int | float):
+        return found
+    if score not in (0, 1) or not found:
+        found[".score"] = float(score)
     return found

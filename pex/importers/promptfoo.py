@@ -5,11 +5,16 @@ Both are tried with real files, of promptfoo 0.91 and 0.120.
 A row without success is not a failed call: `failureReason` says which (1 an assertion, 2 an error).
 A grader that failed is no failed test. Rows have no number of the repeat: equal inputs in the same
 prompt and provider are repeats.
+
+Each assertion of a row is a score as well, by its metric or its type: `promptfoo.contains`, and
+`promptfoo.contains.2` for the second one in the row. Of an `assert-set` these are its parts, which
+promptfoo lists twice: below the set, and once more after it without their assertions.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +24,21 @@ from pex.core.canonical_json import canonical_text
 from pex.core.score import Score
 from pex.core.textfile import read_text
 from pex.importers.found import Found, FoundAnswer, key_of, name_of, unknown
+from pex.importers.imported import Note, What
 from pex.importers.promptfoo_config.nunjucks import resolved
 
 PASSED = "passed"
 _ERROR = 2
+_REDTEAM = "promptfoo:redteam:"
+"""How the type of a red team's own assertion begins: it is the verdict on the row."""
+_NOTES: dict[str, tuple[What, str, str]] = {
+    "sets": ("changed", "assert-set",
+             "its parts are scores of their own; it has a score itself only with a metric"),
+    "parts": ("changed", "numbers of assertions",
+              "pass or fail is taken; for the number give the assertion a metric"),
+    "unnamed": ("left out", "assertions", "they have neither a metric nor a type"),
+}  # fmt: skip
+"""By what is counted: its kind in the report, its place, and what is said."""
 
 
 def is_promptfoo(text: str) -> bool:
@@ -52,15 +68,21 @@ def read_promptfoo(path: Path) -> Found:
     if not isinstance(rows, list) or not rows:
         raise unknown(path, "it has no rows under results.results", "promptfoo")
     attacks = any(_metadata(row).get("pluginId") for row in rows)
-    answers = [_answer(row, attacks) for row in rows]
+    counts: Counter[str] = Counter()
+    answers = [_answer(row, attacks, counts) for row in rows]
+    notes = [
+        Note(f"{where} ({counts[key]:,})", what, how, counts[key])
+        for key, (what, where, how) in _NOTES.items()
+        if counts[key]
+    ]
     written = f"format {version}"
     meta = data.get("metadata")
     if isinstance(meta, Mapping) and meta.get("promptfooVersion"):
         written = str(meta["promptfooVersion"])
-    return Found("promptfoo", written, str(whole.get("timestamp") or ""), answers, attacks)
+    return Found("promptfoo", written, str(whole.get("timestamp") or ""), answers, attacks, notes)
 
 
-def _answer(row: Mapping[str, Any], attacks: bool) -> FoundAnswer:
+def _answer(row: Mapping[str, Any], attacks: bool, counts: Counter[str]) -> FoundAnswer:
     response = row.get("response") or {}
     output = response.get("output") if isinstance(response, Mapping) else None
     if output is not None and not isinstance(output, str):
@@ -80,9 +102,8 @@ def _answer(row: Mapping[str, Any], attacks: bool) -> FoundAnswer:
     form = str(metadata.get("strategyId") or "plain") if attacks else ""
     score = RESISTED if attacks else PASSED
     scores = {score: _score(row)}
-    for key, value in (row.get("namedScores") or {}).items():
-        if isinstance(value, int | float):
-            scores[f"promptfoo.{name_of(str(key))}"] = Score(float(value))
+    if not failed:
+        scores |= _by_assertion(row, counts)
     milliseconds = row.get("latencyMs")
     kind, _, rest = named.replace(":", "/").partition("/")
     target = f"{name_of(kind)}/{name_of(rest or kind)}"
@@ -100,26 +121,72 @@ def _answer(row: Mapping[str, Any], attacks: bool) -> FoundAnswer:
     )
 
 
+def _by_assertion(row: Mapping[str, Any], counts: Counter[str]) -> dict[str, Score]:
+    """A score for each metric, and for each assertion without one."""
+    named = row.get("namedScores") or {}
+    found = {
+        f"promptfoo.{name_of(str(key))}": Score(float(value))
+        for key, value in named.items()
+        if isinstance(value, int | float)
+    }
+    types: Counter[str] = Counter()
+    for part in _assertions(row.get("gradingResult"), counts):
+        assertion = part["assertion"]
+        metric, kind = assertion.get("metric"), str(assertion.get("type") or "")
+        # The metric of an assertion may be a template; among the named scores it is filled in.
+        if kind.startswith(_REDTEAM) or (metric and (str(metric) in named or "{{" in str(metric))):
+            continue
+        if not kind and not metric:
+            counts["unnamed"] += 1
+            continue
+        name = name_of(str(metric or kind))
+        types[name] += 1
+        place = name if types[name] == 1 else f"{name}.{types[name]}"
+        reason = str(part.get("reason") or "") or None
+        if _of(part, "metadata").get("graderError"):
+            why = f"{NOT_JUDGED}: promptfoo's grader failed: {reason}"
+            found[f"promptfoo.{place}"] = Score(None, reason=why)
+            continue
+        counts["parts"] += part.get("score") not in (0, 1, None)
+        found[f"promptfoo.{place}"] = Score(bool(part.get("pass")), reason=reason)
+    return found
+
+
+def _assertions(grading: Any, counts: Counter[str]) -> Iterator[Mapping[str, Any]]:
+    """The results of single assertions, each once."""
+    copies = 0
+    for part in grading.get("componentResults") or () if isinstance(grading, Mapping) else ():
+        if not isinstance(part, Mapping):
+            continue
+        inner = part.get("componentResults") or ()
+        if isinstance(part.get("assertion"), Mapping):
+            yield part
+        elif inner:
+            counts["sets"] += 1
+            copies += len(inner)
+            yield from _assertions(part, counts)
+        elif copies:
+            copies -= 1
+        else:
+            counts["unnamed"] += 1
+
+
+def _of(row: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    """An object in a row; empty if it is something else."""
+    inner = row.get(key)
+    return inner if isinstance(inner, Mapping) else {}
+
+
 def _score(row: Mapping[str, Any]) -> Score:
-    grading = row.get("gradingResult") or {}
-    said = grading.get("reason") if isinstance(grading, Mapping) else None
-    inner = (grading.get("metadata") if isinstance(grading, Mapping) else None) or {}
-    if (inner.get("graderError") if isinstance(inner, Mapping) else None) or (
-        isinstance(row.get("metadata"), Mapping) and row["metadata"].get("graderError")
-    ):
+    grading = _of(row, "gradingResult")
+    said = grading.get("reason")
+    if any(_of(part, "metadata").get("graderError") for part in (grading, row)):
         return Score(None, reason=f"{NOT_JUDGED}: promptfoo's grader failed: {said}")
     return Score(bool(row.get("success")), reason=str(said) if said else None)
 
 
 def _metadata(row: Any) -> Mapping[str, Any]:
     """What a red-team test says of itself: in the row, or in its test case."""
-    found: dict[str, Any] = {}
-    if isinstance(row, Mapping):
-        case = row.get("testCase")
-        for part in (
-            case.get("metadata") if isinstance(case, Mapping) else None,
-            row.get("metadata"),
-        ):
-            if isinstance(part, Mapping):
-                found |= part
-    return found
+    if not isinstance(row, Mapping):
+        return {}
+    return {**_of(_of(row, "testCase"), "metadata"), **_of(row, "metadata")}

@@ -1,10 +1,9 @@
-"""PyRIT's export of its memory, JSON or CSV: a list of message pieces.
-
-It is read as the exporter's source (0.x) writes it; no real file has been tried.
+"""PyRIT's messages, as its memory exports them up to version 0.14, JSON or CSV.
 
 A row is a piece, not a turn: pieces of one sequence belong together. What was sent is the converted
 value. Whether an attack has reached its goal is in the scores of the answer's pieces, if a scorer
-gave one; a scorer of refusals says nothing about that.
+gave one; a scorer of refusals says nothing about that. From version 1.0 on messages have no scores:
+`pex.importers.pyrit_attacks` reads the results of attacks instead.
 """
 
 from __future__ import annotations
@@ -20,14 +19,23 @@ from pex.core.attack_columns import NOT_JUDGED, RESISTED
 from pex.core.score import Score
 from pex.core.textfile import read_text
 from pex.importers.found import Found, FoundAnswer, key_of, name_of, unknown
+from pex.importers.imported import Note
+from pex.importers.pyrit_attacks import ATTACK_ID, is_attacks, read_attacks
+from pex.importers.pyrit_parts import category_of, class_name, loaded, target_of
 
 _NEEDED = ("conversation_id", "role", "original_value")
+WITHOUT_SCORES = (
+    "these messages are of version 1.0 or newer and have no scores; import the results of attacks: "
+    "[result.model_dump(mode='json') for result in memory.get_attack_results()]"
+)
 _ANSWERS = ("assistant", "simulated_assistant")
 
 
 def is_pyrit(text: str) -> bool:
-    """Whether the beginning of a file is that of an export of PyRIT."""
+    """Whether the beginning of a file is that of messages or results of attacks of PyRIT."""
     first = text.lstrip("\ufeff \t\r\n")[:4000]
+    if is_attacks(first):
+        return True
     if first.startswith("["):
         return '"conversation_id"' in first and '"original_value"' in first
     head = first.partition("\n")[0]
@@ -35,7 +43,7 @@ def is_pyrit(text: str) -> bool:
 
 
 def read_pyrit(path: Path) -> Found:
-    """Read an export.
+    """Read messages, or results of attacks.
 
     Raises:
         PexError: it is not valid JSON or CSV, or a piece lacks what all versions have.
@@ -49,6 +57,8 @@ def read_pyrit(path: Path) -> Found:
         )
     except (ValueError, csv.Error) as error:
         raise unknown(path, f"not valid JSON or CSV: {error}", "PyRIT") from None
+    if rows and isinstance(rows[0], dict) and ATTACK_ID in rows[0]:
+        return read_attacks(path, rows)
     pieces: dict[str, list[Mapping[str, Any]]] = {}
     for number, row in enumerate(rows, 1):
         lacking = [key for key in _NEEDED if not isinstance(row, dict) or row.get(key) is None]
@@ -59,9 +69,21 @@ def read_pyrit(path: Path) -> Found:
         raise unknown(path, "it is empty", "PyRIT")
     answers = [item for own in pieces.values() if (item := _answer(own)) is not None]
     silent = len(pieces) - len(answers)
-    remarks = [f"{silent} conversations without an answer are left out"] if silent else []
+    notes = []
+    if silent:
+        how = "they have no answer"
+        notes.append(Note(f"conversations ({silent:,})", "left out", how, silent))
+    if not any("scores" in row for row in rows):
+        notes.append(Note("verdicts", "left out", WITHOUT_SCORES, len(answers)))
     times = sorted(str(row["timestamp"]) for row in rows if row.get("timestamp"))
-    return Found("PyRIT", "", times[0] if times else "", answers, True, remarks)
+    version = next(filter(None, (_version(row) for row in rows)), "")
+    return Found("PyRIT", version, times[0] if times else "", answers, True, notes)
+
+
+def _version(row: Mapping[str, Any]) -> str:
+    """The version that a piece names with its target; old ones do not."""
+    target = loaded(row.get("prompt_target_identifier"))
+    return str(target.get("pyrit_version") or "") if isinstance(target, Mapping) else ""
 
 
 def _answer(pieces: Sequence[Mapping[str, Any]]) -> FoundAnswer | None:
@@ -82,16 +104,13 @@ def _answer(pieces: Sequence[Mapping[str, Any]]) -> FoundAnswer | None:
     failed = next((str(p["response_error"]) for p in own if p.get("response_error")
                    not in (None, "", "none")), None)  # fmt: skip
     scores = _scores([*own, *(turns[before[-1]] if before else [])])
-    categories = _loaded(own[0].get("targeted_harm_categories")) or []
-    labels = _loaded(own[0].get("labels")) or {}
-    category = str((categories or [labels.get("harm_category", "attack")])[0])
-    target = _loaded(own[0].get("prompt_target_identifier")) or {}
-    model = str(target.get("model_name") or target.get("__type__") or "target")
+    category = category_of(own[0])
+    target = loaded(own[0].get("prompt_target_identifier")) or {}
     return FoundAnswer(
         # The meaning is the same whatever converter it went through; the form is another.
         key=key_of(name_of(category), *meant, *users),
         text=text,
-        target=f"pyrit/{name_of(model)}",
+        target=target_of(target),
         output=None if failed else _joined(own, "converted_value"),
         error=f"PyRIT: {failed}" if failed else None,
         category=name_of(category),
@@ -104,11 +123,9 @@ def _scores(pieces: Sequence[Mapping[str, Any]]) -> dict[str, Score]:
     """The scores about the goal: yes if it was not reached."""
     hits: list[tuple[bool, str]] = []
     for piece in pieces:
-        for score in _loaded(piece.get("scores")) or []:
-            kind = str(score.get("score_type"))
-            scorer = score.get("scorer_class_identifier") or {}
-            name = str(scorer.get("__type__", "") if isinstance(scorer, Mapping) else scorer)
-            if kind != "true_false" or "Refusal" in name:
+        for score in loaded(piece.get("scores")) or []:
+            name = class_name(score.get("scorer_class_identifier"))
+            if score.get("score_type") != "true_false" or "Refusal" in name:
                 continue
             reached = str(score.get("score_value")).casefold() == "true"
             hits.append((reached, str(score.get("score_rationale") or name)))
@@ -129,15 +146,3 @@ def _number(value: Any) -> int:
         return int(value)
     except (TypeError, ValueError):
         return -1
-
-
-def _loaded(value: Any) -> Any:
-    """A list or object; in a CSV it is written as Python or JSON writes it."""
-    if not isinstance(value, str):
-        return value
-    for text in (value, value.replace("'", '"')):
-        try:
-            return jsontext.loads(text)
-        except ValueError:
-            continue
-    return None

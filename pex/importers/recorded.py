@@ -6,7 +6,7 @@ import dataclasses
 import datetime
 import json
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from pex.core.about import About, Counts, PromptInfo, VariantInfo
@@ -23,12 +23,14 @@ from pex.core.textfile import read_text
 from pex.core.variant import Variant
 from pex.importers.found import Found, name_of, unknown
 from pex.importers.garak import is_garak, read_garak
+from pex.importers.imported import Note
 from pex.importers.inspect_log import is_inspect, zip_names
 from pex.importers.inspect_results import read_inspect
 from pex.importers.openai_evals import has_output_items
 from pex.importers.openai_results import read_openai_results
 from pex.importers.promptfoo import is_promptfoo, read_promptfoo
 from pex.importers.pyrit import is_pyrit, read_pyrit
+from pex.importers.report import FILE, report_line, report_markdown
 from pex.project.settings import load_settings
 from pex.results.results import Results
 from pex.score.frame import build_frame
@@ -46,17 +48,47 @@ _MOST_SCORES = 50
 NO_TWINS = "it has no harmless twins, so false refusals are not known"
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class ImportedRun:
+    """Results of another tool as a run of pex, and what became of each part of its file."""
+
+    tool: str
+    results: Results
+    notes: Sequence[Note]
+
+
 def import_results(
     path: str | Path, *, tool: str | None = None, name: str | None = None, record: bool = True
 ) -> Results:
-    """Read the results of garak, PyRIT, promptfoo or Inspect as a run.
+    """Read the results of garak, PyRIT, promptfoo, Inspect or OpenAI's Evals as a run.
+
+    `about.note` of the results says what was taken over, changed and left out; a recorded run has
+    the report in full, as `IMPORT.md`. For more see `import_run`, which this calls.
+
+    Args:
+        path: as in `import_run`.
+        tool: as in `import_run`.
+        name: as in `import_run`.
+        record: as in `import_run`.
+
+    Raises:
+        PexError: the file is none of them, or is damaged.
+    """
+    return import_run(path, tool=tool, name=name, record=record).results
+
+
+def import_run(
+    path: str | Path, *, tool: str | None = None, name: str | None = None, record: bool = True
+) -> ImportedRun:
+    """Read the results of another tool, and say what became of each part of the file.
 
     Nothing in the file is executed, and no model is called. Scores are yes if the answer is good,
     whatever the tool says; attacks have the score `resisted`, so `pex.redteam.rates` reads them.
 
     Args:
-        path: garak's report.jsonl, PyRIT's export (JSON or CSV), promptfoo's results (JSON), a log
-            of Inspect (.eval or .json).
+        path: garak's report.jsonl, PyRIT's messages (JSON or CSV) or results of attacks (JSON),
+            promptfoo's results (JSON), a log of Inspect (.eval or .json), output items of OpenAI's
+            Evals.
         tool: which of them; None: by its contents.
         name: the experiment's name; default: `imported-TOOL`.
         record: write it to MLflow.
@@ -72,8 +104,8 @@ def import_results(
     if chosen is None:
         raise PexError(
             f"{path}: not a result file that pex knows",
-            hint="garak's report.jsonl, PyRIT's export (JSON or CSV), promptfoo's results (JSON), "
-            "Inspect's log (.eval or .json)",
+            hint="garak's report.jsonl, PyRIT's messages or results of attacks, promptfoo's "
+            "results (JSON), Inspect's log (.eval or .json)",
         )
     try:
         found = TOOLS[chosen][1](path)
@@ -84,9 +116,15 @@ def import_results(
     found = _sound(found)
     if not found.answers:
         raise unknown(path, "it has no answers", found.tool)
-    return _results(
-        found, check_name(name or f"imported-{chosen}", "experiment name"), path, record
-    )
+    notes = [*_taken_over(found), *found.notes]
+    experiment = check_name(name or f"imported-{chosen}", "experiment name")
+    results = _results(found, notes, experiment, path, record)
+    return ImportedRun(_tool(found), results, notes)
+
+
+def _tool(found: Found) -> str:
+    """The tool and its version, as far as the file says it."""
+    return f"{found.tool} {found.version}".strip()
 
 
 def _sound(found: Found) -> Found:
@@ -114,12 +152,26 @@ def _sound(found: Found) -> Found:
         )
         for item in found.answers
     ]
-    left = len(names) - _MOST_SCORES
-    more = [f"{left} more scores are left out"] if left > 0 else []
-    return dataclasses.replace(found, answers=answers, remarks=[*found.remarks, *more])
+    left = [score for score in names if score not in kept]
+    why = f"a run has at most {_MOST_SCORES} scores of a file"
+    notes = [*found.notes, *(Note(score, "left out", why) for score in left)]
+    return dataclasses.replace(found, answers=answers, notes=notes)
 
 
-def _results(found: Found, name: str, path: Path, record: bool) -> Results:
+def _taken_over(found: Found) -> list[Note]:
+    """The answers, and the scores that any of them has."""
+    errors = sum(item.error is not None for item in found.answers)
+    answered = len(found.answers) - errors
+    notes = [Note(f"answers ({answered:,})", "taken over", count=answered)] if answered else []
+    if errors:
+        how = "as errors, which have no scores"
+        notes.append(Note(f"failed calls ({errors:,})", "taken over", how, errors))
+    names = dict.fromkeys(score for item in found.answers for score in item.scores)
+    how = "as scores: yes if the answer is good" if found.attacks else "as scores"
+    return [*notes, *(Note(name, "taken over", how) for name in _sorted(names))]
+
+
+def _results(found: Found, notes: Sequence[Note], name: str, path: Path, record: bool) -> Results:
     prompt = Prompt("{{ input }}", name=name_of(found.tool.lower()))
     targets = list(dict.fromkeys(answer.target for answer in found.answers))
     variants = {target: Variant(prompt, _model(target), name=target) for target in targets}
@@ -148,14 +200,15 @@ def _results(found: Found, name: str, path: Path, record: bool) -> Results:
         answer = answer_from(fields)
         rows.append((request, answer, dict(item.scores)))
     names = list(dict.fromkeys(score for item in found.answers for score in item.scores))
-    names = sorted(names or [RESISTED], key=lambda score: score != RESISTED)
+    names = _sorted(names or [RESISTED])
     frame = build_frame(rows, list(variants.values()), list(cases.values()), names)
     frame["request_key"] = None  # pex sent nothing, so no two answers are known to share a request
     errors = int(frame["error"].notna().sum())
-    said = [f"read from {path.name}", *found.remarks, *([NO_TWINS] if found.attacks else [])]
+    said = [f"read from {path.name}: {report_line(notes)}"]
+    said += [NO_TWINS] if found.attacks else []
     about = About(
         name=name,
-        purpose=f"Results of {found.tool} {found.version}".strip() + ".",
+        purpose=f"Results of {_tool(found)}.",
         note="; ".join(said),
         status="finished",
         started_at=_time(found.started_at, path),
@@ -170,10 +223,16 @@ def _results(found: Found, name: str, path: Path, record: bool) -> Results:
     )
     if not record:
         return Results(frame, about)
-    return _recorded(Results(frame, about), list(cases.values()), found)
+    report = report_markdown(_tool(found), path.name, notes)
+    return _recorded(Results(frame, about), list(cases.values()), found, report)
 
 
-def _recorded(results: Results, cases: list[Case], found: Found) -> Results:
+def _sorted(names: Iterable[str]) -> list[str]:
+    """What counts first, the others in the order of the file."""
+    return sorted(names, key=lambda score: score != RESISTED)
+
+
+def _recorded(results: Results, cases: list[Case], found: Found, report: str) -> Results:
     from pex.record.runs import Recorder
     from pex.results.outcome import outcome_of, texts_of
     from pex.tracking.store import tracking_uri
@@ -181,7 +240,7 @@ def _recorded(results: Results, cases: list[Case], found: Found) -> Results:
     project = find_project()
     uri = tracking_uri(project, load_settings(project))
     about = results.about
-    tags = {"pex.imported": f"{found.tool} {found.version}".strip(), "pex.note": about.note}
+    tags = {"pex.imported": _tool(found), "pex.note": about.note}
     recorder = Recorder(uri, about.name, tags, purpose=about.purpose)
     placed = dataclasses.replace(
         about, run_id=recorder.run_id, tracking_uri=uri, experiment_id=recorder.experiment_id
@@ -195,7 +254,7 @@ def _recorded(results: Results, cases: list[Case], found: Found) -> Results:
         for case in cases
     ]
     recorder.tag_cases(cases)
-    texts = {"cases.jsonl": "\n".join(lines) + "\n", **texts_of(outcome)}
+    texts = {"cases.jsonl": "\n".join(lines) + "\n", FILE: report, **texts_of(outcome)}
     recorder.finish(outcome.frame, outcome.summary, placed, texts, outcome.verdicts)
     return Results.of(dataclasses.replace(outcome, about=placed))
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
 
 from pex.core.safe_text import clean
-from pex.importers.imported import Imported, Note, What
+from pex.importers.imported import Note, What
 
 FILE = "IMPORT.md"
 KINDS: tuple[What, ...] = ("taken over", "changed", "left out")
@@ -40,40 +39,55 @@ def sentence(notes: Sequence[Note]) -> str:
     return ", ".join(f"{kind} {number}" for kind, number in counts(notes).items())
 
 
-def report_text(imported: Imported, file: Path) -> str:
+def report_line(notes: Sequence[Note]) -> str:
+    """The counts, and what was changed and left out, in one line.
+
+    Example:
+        >>> report_line([Note("tests", "taken over", count=40), Note("env", "left out", "a key")])
+        'taken over 40, changed 0, left out 1; left out: env: a key'
+    """
+    parts = [sentence(notes)]
+    for kind in KINDS[1:]:
+        grouped = places_by_reason(notes, kind)
+        parts += [f"{kind}: {_named(places)}: {how}" for how, places in grouped.items()]
+    return clean("; ".join(parts))
+
+
+def report_text(tool: str, notes: Sequence[Note], ending: str) -> str:
     """The report for the command line; what was taken over is listed if it is not much.
 
     Args:
-        imported: the project, with its notes.
-        file: the experiment that was written.
+        tool: the tool whose file was read.
+        notes: what became of each part.
+        ending: the last line: where the result is.
     """
-    lines = [f"{imported.tool}: {sentence(imported.notes)}"]
+    lines = [f"{tool}: {sentence(notes)}"]
     for kind in KINDS:
-        grouped = places_by_reason(imported.notes, kind)
+        grouped = places_by_reason(notes, kind)
         if kind == KINDS[0] and len(grouped) > _MOST_TAKEN_OVER:
             continue
         lines += [f"{kind}:"] if grouped else []
         for how, places in grouped.items():
-            more = f" and {len(places) - _MOST_PLACES} more" if len(places) > _MOST_PLACES else ""
-            where = ", ".join(places[:_MOST_PLACES])
-            lines.append(f"  {where}{more}: {how}" if how else f"  {where}{more}")
-    return clean("\n".join([*lines, f"written: {file} ({FILE} beside it has this report in full)"]))
+            where = _named(places)
+            lines.append(f"  {where}: {how}" if how else f"  {where}")
+    return clean("\n".join([*lines, ending]))
 
 
-def report_markdown(imported: Imported, source: str) -> str:
-    """The report as a file beside the experiment.
+def report_markdown(tool: str, source: str, notes: Sequence[Note]) -> str:
+    """The report as a file, beside the experiment or with the run.
 
     Args:
-        imported: the project, with its notes.
-        source: the name of the file that was read.
+        tool: the tool whose file was read.
+        source: the name of the file.
+        notes: what became of each part.
     """
     lines = [
-        f"# Imported from {imported.tool}",
+        f"# Imported from {tool}",
         "",
-        f"Read from `{_inline(source)}`: {sentence(imported.notes)}.",
+        f"Read from `{_inline(source)}`: {sentence(notes)}.",
     ]
     for kind in KINDS:
-        grouped = places_by_reason(imported.notes, kind)
+        grouped = places_by_reason(notes, kind)
         if grouped:
             lines += ["", f"## {kind.capitalize()}", ""]
         for how, places in grouped.items():
@@ -92,6 +106,12 @@ def places_by_reason(notes: Sequence[Note], kind: What) -> dict[str, list[str]]:
         if note.what == kind:
             found.setdefault(_one_line(note.how), {})[_one_line(note.where)] = None
     return {how: list(places) for how, places in found.items()}
+
+
+def _named(places: Sequence[str]) -> str:
+    """The first places, and how many more there are."""
+    more = f" and {len(places) - _MOST_PLACES} more" if len(places) > _MOST_PLACES else ""
+    return ", ".join(places[:_MOST_PLACES]) + more
 
 
 def _one_line(text: str) -> str:

@@ -70,7 +70,9 @@ def write_project(imported: Imported, to: Path, source: str = "") -> tuple[Path,
         imported = _with_providers(imported, settings)
         path = _write(imported, folder / "experiment.yaml")
         _check(path, to)
-        (folder / REPORT).write_text(report_markdown(imported, source), encoding="utf-8")
+        (folder / REPORT).write_text(
+            report_markdown(imported.tool, source, imported.notes), encoding="utf-8"
+        )
         folder.chmod(0o755)  # mkdtemp's own is for one user
         folder.rename(to)
     except BaseException:

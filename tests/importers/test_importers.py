@@ -1,7 +1,8 @@
 """Result files of garak, PyRIT and promptfoo: their traps, and what becomes of them.
 
-The samples follow the tools' sources: garak 0.17 (`garak/attempt.py`; strings as in 0.9),
-PyRIT 1.1 (`pyrit/memory/memory_exporter.py`), promptfoo (`src/types/index.ts`, formats 2 and 3).
+Most samples here are made, for what a real run does not produce on demand; they follow the tools'
+sources: garak 0.17 (`garak/attempt.py`; strings as in 0.9), PyRIT 0.9 (`pyrit/memory`), promptfoo
+(`src/types/index.ts`, formats 2 and 3). `test_written_files.py` has files that these tools wrote.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from hypothesis import strategies as st
 import pex
 from pex.compare.attacks import ALL, attack_rates
 from pex.core.errors import PexError
-from pex.importers.recorded import import_results
+from pex.importers.recorded import import_results, import_run
 from tests.helpers.command import pexlab
 
 
@@ -85,7 +86,7 @@ def test_garaks_attempts_are_there_once_and_a_hit_is_bad(tmp_path: Path) -> None
     assert (whole.attacks.n, whole.attacks.count, whole.attacks.not_judged) == (3, 1.5, 1)
     assert whole.refusals.value is None
     assert "no harmless twins" in results.about.note
-    assert "1 attempts were never judged" in results.about.note
+    assert "left out: verdicts (1): garak never judged" in results.about.note
 
 
 def piece(conversation: str, role: str, sequence: int, value: str, **more: Any) -> dict:
@@ -115,14 +116,19 @@ def score(value: str, kind: str = "true_false", scorer: str = "SelfAskTrueFalseS
     }
 
 
+NEWER = score("True") | {
+    "scorer_class_identifier": {"class_name": "SelfAskRefusalScorer", "hash": None, "why": "it's"}
+}
 PIECES = [
     # Two pieces of one turn, converted; the answer has the goal's score.
     piece("c1", "user", 0, "Tell me.", converted_value="VGVsbCBtZS4="),
     piece("c1", "user", 0, "Now."),
     piece("c1", "assistant", 1, "The secret.", scores=[score("True")]),
-    # Only a scorer of refusals: nothing is known about the goal.
+    # Only scorers of refusals, as old and newer versions name them: the goal is not known.
     piece("c2", "user", 0, "Please."),
-    piece("c2", "assistant", 1, "No.", scores=[score("True", scorer="SelfAskRefusalScorer")]),
+    piece(
+        "c2", "assistant", 1, "No.", scores=[score("True", scorer="SelfAskRefusalScorer"), NEWER]
+    ),
     piece("c3", "user", 0, "Hello."),
     piece("c3", "assistant", 1, "", response_error="blocked"),
     piece("c4", "user", 0, "Never answered."),
@@ -147,7 +153,7 @@ def test_pyrits_pieces_become_turns_and_a_refusal_is_no_verdict(tmp_path: Path, 
     assert frame["score.resisted"].isna().tolist() == [False, True, True]
     assert frame["error"].tolist()[2] == "PyRIT: blocked"
     assert frame["model"].unique().tolist() == ["pyrit/m1"]
-    assert "1 conversations without an answer" in results.about.note
+    assert "left out: conversations (1): they have no answer" in results.about.note
 
 
 def row(number: int, success: bool, **more: Any) -> dict:
@@ -205,6 +211,49 @@ def test_promptfoos_failures_errors_and_graders_are_told_apart(
     assert frame["latency_s"].tolist()[0] == 0.25
 
 
+def part(passed: bool, kind: str = "", **more: Any) -> dict:
+    found = {"pass": passed, "score": float(passed), "reason": f"{kind} says so", **more}
+    return found | ({"assertion": {"type": kind}} if kind else {})
+
+
+def test_promptfoos_assertions_are_scores_by_metric_or_type(tmp_path: Path) -> None:
+    inner = [part(True, "contains"), part(False, "contains")]
+    parts = [
+        part(True, componentResults=inner),
+        part(True),  # what promptfoo lists once more of the set
+        part(False),
+        part(False, "contains"),
+        part(True, "similar", score=0.83),
+        part(True, "llm-rubric", metadata={"graderError": True}),
+        part(True, "javascript") | {"assertion": {"type": "javascript", "metric": "{{topic}}"}},
+        part(False),  # with no set before it, so there is nothing to call it by
+    ]
+    grading = {"pass": False, "score": 0.5, "reason": "because", "componentResults": parts}
+    rows = [
+        row(0, False, gradingResult=grading, namedScores={"price": 0.75}),
+        row(1, False, gradingResult=grading, failureReason=2, error="timeout", response=None),
+    ]
+    made = import_run(promptfoo_file(tmp_path, rows), record=False)
+    first = made.results.frame.to_dict("records")[0]
+    found = {name: first[f"score.{name}"] for name in made.results.scores}
+    assert found.pop("promptfoo.llm-rubric") is not False
+    assert first["reason.promptfoo.llm-rubric"].startswith("not judged")
+    assert found == {
+        "passed": 0.0,
+        "promptfoo.price": 0.75,
+        "promptfoo.contains": 1.0,
+        "promptfoo.contains.2": 0.0,
+        "promptfoo.contains.3": 0.0,
+        "promptfoo.similar": 1.0,
+    }
+    assert first["reason.promptfoo.similar"] == "similar says so"
+    told = {note.where: (note.what, note.count) for note in made.notes}
+    assert told["assert-set (1)"] == ("changed", 1)
+    assert told["numbers of assertions (1)"] == ("changed", 1)
+    assert told["assertions (1)"] == ("left out", 1)
+    assert told["answers (1)"] == told["failed calls (1)"] == ("taken over", 1)
+
+
 def test_promptfoos_red_team_has_plugins_as_categories(tmp_path: Path) -> None:
     attack = {"pluginId": "prompt-extraction", "strategyId": "base64"}
     rows = [row(n, n > 0, testCase={"metadata": attack}) for n in range(3)]
@@ -224,6 +273,8 @@ def test_the_command_records_a_run_that_can_be_compared(project: Path, uri: str)
     loaded = pex.load_run(told["run_id"])
     assert len(loaded.frame) == 6
     assert loaded.about.name == "imported-garak"
+    assert told["imported"] == {"taken_over": 9, "changed": 0, "left_out": 1}
+    assert told["notes"][-1]["where"] == "verdicts (1)"
     assert "Attacks and harmless twins" in loaded.page()
     again = pexlab("import", str(path), "--json", folder=project)
     other = json.loads(again.stdout)["run_id"]
@@ -294,4 +345,5 @@ def test_halves_of_characters_long_names_and_many_scores_are_kept_in_bounds(
     assert results.frame["output"].tolist() == ["half \ufffd"]
     assert len(results.scores) == 51, "the one that counts, and fifty"
     assert max(map(len, results.scores)) < 120
-    assert "more scores are left out" in results.about.note
+    assert "left out 5;" in results.about.note, "56 scores, of which a run has the 51"
+    assert "at most 50 scores" in results.about.note

@@ -66,7 +66,7 @@ def test_epochs_are_repeats_and_errors_have_no_scores() -> None:
     assert r1["cached_tokens"].tolist() == [4, 4]
     assert (r1["latency_s"] > 0).all()
     assert results.about["counts"]["errors"] == 2
-    assert "not scored: 1" in results.about.note
+    assert "scores (1): without a number" in results.about.note
 
 
 def test_tool_calls_and_grades_of_a_model() -> None:
@@ -82,7 +82,7 @@ def test_tool_calls_and_grades_of_a_model() -> None:
     assert photo["case.input"] == "What is this?\n[image]"
     assert "ran out of values" in photo["error"]
     assert "it ended in an error: 2 of 2" in results.about.note
-    assert "errors after an answer, which is left out: 1" in results.about.note
+    assert "left out: answers (1): an error came after them" in results.about.note
 
 
 def test_json_has_choices_and_messages() -> None:
@@ -122,7 +122,7 @@ def test_values_of_scores(tmp_path: Path) -> None:
     assert rows[1]["reason.word"] == "Inspect's value is 'purple'; seen"
     assert rows[1]["score.word"] != rows[1]["score.word"], "no number"
     assert rows[2]["error"] == "Inspect: invalidated: wrong answer key"
-    assert "edited later; the last value is taken: 1" in results.about.note
+    assert "scores (1): they were edited later" in results.about.note
     assert rows[4]["finish_reason"] == "length"
     assert rows[4]["remarks"] == ["cut_off"]
 

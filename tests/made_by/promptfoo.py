@@ -22,6 +22,7 @@ import sys
 import tempfile
 import threading
 from pathlib import Path
+from typing import Any
 
 FILES = Path(__file__).parent.parent / "importers" / "files" / "promptfoo"
 PORT = 9399
@@ -89,14 +90,27 @@ def _small(text: str, folder: Path) -> str:
     data = json.loads(text.replace(str(folder), "."))
     data["config"] = {}
     for row in data["results"]["results"]:
+        parts = [_of_assertion(part) for part in
+                 (row.get("gradingResult") or {}).get("componentResults") or ()]  # fmt: skip
         for key in ("testCase", "gradingResult"):
             inner = row.get(key) or {}
             row[key] = {name: inner[name] for name in ("description", "metadata", "pass", "score")
                         if name in inner}  # fmt: skip
+        if parts:
+            row["gradingResult"]["componentResults"] = parts
     for key in ("prompts", "table"):
         data["results"].pop(key, None)
     whole = json.dumps(data, ensure_ascii=False, indent=1)
     return re.sub(r"sk-[A-Za-z0-9-]+", "KEY", whole) + "\n"
+
+
+def _of_assertion(part: dict[str, Any]) -> dict[str, Any]:
+    """The result of one assertion, without the text of what it compares with."""
+    kept = {name: part[name] for name in ("pass", "score", "reason", "metadata") if name in part}
+    own = part.get("assertion")
+    if own:
+        kept["assertion"] = {name: own[name] for name in ("type", "metric") if name in own}
+    return kept
 
 
 if __name__ == "__main__":
