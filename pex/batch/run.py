@@ -382,7 +382,7 @@ def _not_due(needs: Sequence[str], not_due: Mapping[str, list[str]]) -> str:
 
 def _ended(result: JobResult) -> str:
     error = result.error or ""
-    if result.cell and "in cell" not in error:
-        error += f" in cell {result.cell}"
     took = f"{result.status:8} {result.job.id} after {result.seconds:.0f} s"
+    if result.cell and "in cell" not in error:
+        took += f", in cell {result.cell}"
     return f"{took}: {error}" if error else took

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pex.core.errors import PexError
+from pex.core.extras import explained
 from pex.core.network import keep_loopback_direct
 from pex.core.telemetry import disable_telemetry
 from pex.guard.project_secrets import note
@@ -232,8 +233,11 @@ def errors_of(uri: str, what: str = "refused", hint: str | None = None) -> Itera
         what: the store's action, for the message.
         hint: the hint of the message.
     """
-    from mlflow.exceptions import MlflowException
-    from sqlalchemy.exc import SQLAlchemyError
+    try:
+        from mlflow.exceptions import MlflowException
+        from sqlalchemy.exc import SQLAlchemyError
+    except ModuleNotFoundError as error:  # a service has the base install only
+        raise explained(error) or error from None
 
     try:
         yield

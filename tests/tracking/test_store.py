@@ -42,3 +42,13 @@ def test_a_path_that_mlflow_would_open_elsewhere_is_refused(
     with pytest.raises(PexError, match=r"MLflow opens .*mlruns/a\.db, the project would") as caught:
         tracking_uri(tmp_path, Settings())
     assert f"sqlite:///{tmp_path}/mlruns/a.db" in caught.value.hint
+
+
+def test_without_the_laboratory_the_error_names_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A service has the base install only, where `pex.library.save` ended in a traceback."""
+    monkeypatch.setitem(sys.modules, "mlflow.exceptions", None)
+    with pytest.raises(PexError, match="mlflow is not installed") as raised:
+        connect(f"sqlite:///{tmp_path}/mlflow.db")
+    assert raised.value.hint == 'pip install "pexlab[lab]"'

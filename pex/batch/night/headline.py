@@ -10,11 +10,17 @@ from pex.batch.night.night_gate import NO_BASELINE, CandidateVerdict, outcome_of
 from pex.batch.night.run_changes import ANSWERS, CAUSES, MODEL, Change, touching
 from pex.compare.gate import FAIL, PASS, UNDECIDED
 from pex.compare.verdict import WORSE
+from pex.core.errors import PexError
+from pex.guard.redact import redact
 from pex.report.comparison import format_value, listed, same_as
+from pex.report.tables import cut
 
 if TYPE_CHECKING:
     from pex.batch.night.night import JudgedNight, JudgedRun
+    from pex.batch.result import JobResult
 
+MAX_ERROR = 200
+"""Maximum number of characters of an error in the headline; the page has it in full."""
 MOST = 4
 """Maximum number of candidates named; of others only the number is given."""
 
@@ -26,6 +32,7 @@ def headline(night: JudgedNight) -> str:
     total = len(night.batch.results)
     if bad:
         said.append(f"The night is incomplete: {_unfinished(len(bad), total)}.")
+        said += _common_error(bad)
     if night.stopped_by_budget:
         said.append("The budget ended it before all calls were made.")
     erring = night.erring
@@ -53,6 +60,15 @@ def headline(night: JudgedNight) -> str:
     if row := night.worse_since:
         said.append(f"Worse since {row[0].batch_id}: {len(row) + 1} nights in a row.")
     return " ".join(said)
+
+
+def _common_error(bad: Sequence[JobResult]) -> list[str]:
+    """The error that ended several notebooks, if it is the same one; it is the likely cause."""
+    errors = [item.error or "" for item in bad if item.status == "failed"]
+    if len(errors) < 2 or len(set(errors)) > 1 or not errors[0]:
+        return []
+    text = cut(redact(errors[0]).removeprefix(f"{PexError.__name__}: "), MAX_ERROR)
+    return [f"{'Both' if len(errors) == 2 else f'All {len(errors)}'} failed with: {text}."]
 
 
 def reasons(night: JudgedNight) -> list[tuple[str, str, str]]:

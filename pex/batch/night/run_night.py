@@ -181,10 +181,10 @@ def _end(
     if night is not None and night.stopped_by_budget:
         return BudgetError("the budget ended the night before all calls were made")
     if result.failed:
-        names = ", ".join(item.job.id for item in result.failed)
-        return ProviderError(
-            f"{len(result.failed)} of {len(result.results)} notebooks failed: {names}"
-        )
+        skipped = [item.job.id for item in result.failed if item.status == "skipped"]
+        ran = [item.job.id for item in result.failed if item.status != "skipped"]
+        text = f"{len(ran)} of {len(result.results)} notebooks failed: {', '.join(ran)}"
+        return ProviderError(text + (f"; skipped: {', '.join(skipped)}" if skipped else ""))
     if unread is not None:
         return ProviderError(
             f"the night cannot be judged: {unread.message}",

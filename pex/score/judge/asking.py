@@ -263,7 +263,16 @@ def ready_judges(
     Raises:
         PexError: a model cannot be reached, or its price is not known.
     """
-    channels = connect(sorted(set(models)))
+    refs = sorted(set(models))
+    try:
+        channels = connect(refs)
+    except PexError as error:
+        if type(error) is not PexError:
+            raise
+        # Without it, the message looks like one about the experiment's own models.
+        called = [item for item in panel.judges if item.model in refs]
+        who = ", ".join(f"'{item.name}' ({item.model})" for item in called)
+        raise PexError(f"judge {who}: {error.message}", hint=error.hint) from None
     check_priced({ref: channel.price for ref, channel in channels.items()})
     return dataclasses.replace(panel, channels=channels)
 

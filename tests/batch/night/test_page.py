@@ -10,6 +10,7 @@ from xml.etree import ElementTree as Xml
 import pytest
 
 from pex.batch.night.document import document, what_happened
+from pex.batch.night.headline import headline
 from pex.batch.night.junit import junit
 from pex.batch.night.nights import Night
 from pex.batch.night.write_page import page
@@ -130,6 +131,21 @@ def test_how_a_notebook_ended_is_said_in_words(
     text = page(night)
     assert "The night is incomplete: its notebook did not finish." in text
     assert words in text
+
+
+def test_the_error_that_ended_every_notebook_is_in_the_headline(
+    project: Path, lab: FaultyEndpoint
+) -> None:
+    night = judged_night(project, 1, 2)
+    (job,) = night.batch.results
+    error = "PexError: the provider 'lab' cannot be reached"
+    job.status, job.error = "failed", error
+    other = dataclasses.replace(job, error="ValueError: another one")
+    skipped = dataclasses.replace(job, status="skipped", error="needs compare")
+    night.batch.results[:] = [job, dataclasses.replace(job), skipped]
+    assert "Both failed with: the provider 'lab' cannot be reached." in headline(night)
+    night.batch.results[:] = [job, other, skipped]
+    assert "failed with" not in headline(night)
 
 
 def test_what_got_worse_is_open_and_comes_first(project: Path, lab: FaultyEndpoint) -> None:

@@ -256,6 +256,18 @@ def test_an_unpriced_judge_is_refused_before_anything_is_asked(
     assert endpoint.calls == 0
 
 
+def test_a_missing_key_names_the_judge_that_needs_it(
+    lab: FaultyEndpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    exp = experiment(2, Judge(POLITE, "openai/gpt-4.1-mini"))
+    with pytest.raises(
+        pex.PexError, match=r"judge 'polite' \(openai/gpt-4.1-mini\): .*OPENAI_API_KEY is not set"
+    ):
+        run(exp)
+    assert lab.calls == 0
+
+
 def test_a_judge_that_cannot_be_asked_leaves_the_other_scores(lab: FaultyEndpoint) -> None:
     def refuses(body: dict, number: int) -> Any:
         if is_judge(body):
