@@ -58,6 +58,16 @@ SAYS = {
         "champion: version 2 → version 1", "✓ runs every night", "closed: all demands are met",
         "put right",
     ),
+    "13_cases.ipynb": (
+        "1 × contradicting labels", "15 cases: nothing found", "1 changed (4112: inputs)",
+    ),
+    "14_training_data.ipynb": (
+        "of replies, reworded: 1", "accepted by nobody: 1", "Write to me: [EMAIL_1]",
+        "the leak: False", 'unknown role "bot"',
+    ),
+    "15_sharing.ipynb": (
+        "2 prompts, 2 versions", "1 secret in what would be packed", "16 of 16 answers (16 reused)",
+    ),
     "red_team.ipynb": ("open     all", "attacks that worked", "harmless, not done", "gate: fail"),
 }  # fmt: skip
 """What commands in a notebook print; a failed one is no error of the cell."""
