@@ -33,6 +33,22 @@ def test_conda_and_pip_agree() -> None:
     assert named == dict(split(item) for item in wanted)
 
 
+def test_the_recipe_for_conda_forge_agrees() -> None:
+    recipe = YAML(typ="safe").load((ROOT / "conda/recipe.yaml").read_text())
+    base, lab = recipe["outputs"]
+    assert recipe["context"]["version"] == __version__
+    python, *needed = base["requirements"]["run"]
+    assert python == "python >=${{ python_min }}"
+    assert f">={recipe['context']['python_min']}" == PROJECT["requires-python"]
+    assert dict(map(split, needed)) == dict(map(split, PROJECT["dependencies"]))
+    pinned, *needed = lab["requirements"]["run"]
+    assert pinned == '${{ pin_subpackage("pexlab", exact=True) }}'
+    assert dict(map(split, needed)) == dict(map(split, EXTRAS["lab"]))
+    scripts = [f"{name} = {target}" for name, target in PROJECT["scripts"].items()]
+    assert base["build"]["python"]["entry_points"] == scripts
+    assert recipe["about"]["license"] == PROJECT["license"]
+
+
 def test_extras() -> None:
     assert set(EXTRAS) == {
         "lab",

@@ -81,7 +81,9 @@ class DraftFile:
         try:
             found = orjson.loads(self.path.read_bytes())
             if found["version"] != VERSION:
-                raise ValueError(f"version {found['version']}")
+                raise ValueError(
+                    f"it has format {found['version']!r}, this pexlab reads format {VERSION}"
+                )
             draft = from_json(found["draft"])
             if not draft.columns:
                 raise ValueError("it has no variants")

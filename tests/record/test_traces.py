@@ -339,7 +339,21 @@ def test_a_process_that_ends_waits_for_its_traces_and_says_so(uri: str) -> None:
     assert tag(target) == "200/200"
 
 
+def starts_threads_while_it_ends() -> bool:
+    """Whether this Python does; 3.12.1 does not, and MLflow reads files with threads."""
+    program = (
+        "import threading\n"
+        "work = threading.Thread(target=print, args=['started'])\n"
+        "threading._register_atexit(work.start)"
+    )
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return "started" in done.stdout
+
+
 def test_what_is_written_last_still_reads_files_of_earlier_runs(uri: str, tmp_path: Path) -> None:
+    if not starts_threads_while_it_ends():
+        pytest.skip("this version of Python starts no thread while it ends")
     cases = make_cases(20)
     first = record(uri, "exit", make_frame(cases), cases)
     target = record(uri, "exit", make_frame(cases[:15]), cases[:15])

@@ -1,6 +1,7 @@
 """The journal: nothing paid for is asked again, and nothing is used before it is on disk."""
 
 import concurrent.futures
+import contextlib
 import os
 import random
 import sqlite3
@@ -268,6 +269,31 @@ def test_an_older_journal_is_migrated_and_keeps_its_answers(
     old.rename(path)
     assert run(experiment()).about["counts"]["replayed"] == 10
     assert rows(project, "PRAGMA user_version") == [(schema.VERSION,)]
+
+
+def tables(path: Path) -> set[tuple[str, str]]:
+    """The columns of every table, and the indexes."""
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        return {
+            (name, str(column))
+            for kind, name in connection.execute("SELECT type, name FROM sqlite_master").fetchall()
+            for column in [kind, *connection.execute(f"PRAGMA table_info({name})").fetchall()]
+        }
+
+
+@pytest.mark.parametrize("version", range(1, schema.VERSION))
+def test_a_journal_of_each_older_format_becomes_like_a_new_one(
+    version: int, tmp_path: Path
+) -> None:
+    old, new = tmp_path / "old.db", tmp_path / "new.db"
+    with contextlib.closing(sqlite3.connect(old)) as connection:
+        for step in schema.MIGRATIONS[:version]:
+            connection.executescript(step)
+        connection.execute(f"PRAGMA user_version = {version}")
+        connection.commit()
+    for path in (old, new):
+        database.SqliteDatabase(path).connect().close()
+    assert tables(old) == tables(new)
 
 
 def test_an_older_journal_that_many_open_at_once_is_migrated_once(tmp_path: Path) -> None:
