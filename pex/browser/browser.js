@@ -1,6 +1,6 @@
 // The library browser: the list of prompts beside the chosen one. What it shows comes from widget.py.
 
-import { button, copyText, element, output } from "../widgets/shared.js";
+import { button, copyText, element, keepKeys, output } from "../widgets/shared.js";
 import { drawCard, drawVersionDifference, drawVersions, drawScores, drawText, makeAliasWindow } from "./prompt.js";
 import { intoView, makePromptList } from "./prompt_list.js";
 
@@ -10,8 +10,7 @@ const PANELS = [["text", "Text"], ["difference", "Difference"], ["scores", "Scor
 function renderBrowser({ model, el }) {
   const view = Math.random().toString(36).slice(2);
   el.classList.add("pex", "mathjax_ignore", "tex2jax_ignore", "pex-kit", "pex-browser");
-  // JupyterLab's keys would otherwise act on the notebook while the browser has the focus.
-  el.setAttribute("data-lm-suppress-shortcuts", "true");
+  keepKeys(el);
   let panel = "text";
   let reading = false;
   let asked = ""; // whose card was asked for

@@ -142,7 +142,8 @@ class LibraryBrowser(anywidget.AnyWidget):
         bundle = super()._repr_mimebundle_()
         assert bundle is not None  # an open widget always has one
         display(bundle[0], raw=True)
-        display(self._below)
+        # A reader without a kernel would see its text, `Output()`, and nothing below it.
+        display({**self._below._repr_mimebundle_(), "text/plain": ""}, raw=True)
         static = StaticOutput(static_text("Reading the library; its prompts appear here."))
         # Written before the cell ends, or an exported page would not have it.
         self._wait(PATIENCE_S)

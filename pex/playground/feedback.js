@@ -70,7 +70,7 @@ export function makeFeedback(outbox, key, node) {
   }
 
   input.addEventListener("keydown", (event) => {
-    if (event.isComposing || event.ctrlKey || event.metaKey || !["Enter", "Escape"].includes(event.key)) return;
+    if (event.ctrlKey || event.metaKey || !["Enter", "Escape"].includes(event.key)) return;
     event.stopPropagation(); // Escape would stop a run
     event.preventDefault();
     outbox.flush();

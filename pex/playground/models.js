@@ -215,7 +215,7 @@ export function makeModelMenu(outbox) {
 
   /** Keys of the field; true if the menu took it. */
   function onKey(event) {
-    if (event.isComposing || event.ctrlKey || event.metaKey) return false;
+    if (event.ctrlKey || event.metaKey) return false;
     if (event.key === "ArrowDown" || event.key === "ArrowUp") {
       const step = event.key === "ArrowDown" ? 1 : -1;
       if (!at) return true;

@@ -145,6 +145,9 @@ export function makeOutbox(model, view, onLate) {
 export function tie(outbox, area, field, act, write = (text) => (area.value = text)) {
   let seen = null; // the document's text when it was looked at last
   let mine = false; // whether its next text follows from what was typed here
+  let composing = false; // another text would end what an input method is composing
+  area.addEventListener("compositionstart", () => (composing = true));
+  area.addEventListener("compositionend", () => (composing = false));
   area.addEventListener("input", (event) => {
     mine = true;
     outbox.edit(field(), act(area.value), event.detail?.whole);
@@ -155,7 +158,8 @@ export function tie(outbox, area, field, act, write = (text) => (area.value = te
   });
   return (text) => {
     if (outbox.dirty(field())) return;
-    const typing = document.activeElement === area && !outbox.turning() && (mine || text === seen);
+    const typing = composing
+      || (document.activeElement === area && !outbox.turning() && (mine || text === seen));
     mine = false;
     seen = text;
     if (!typing && area.value !== text) write(text);

@@ -1,7 +1,7 @@
 // The Playground: columns are variants, rows are cases, the cells are answers. What is shown is
 // Python's document (document.js); outbox.js sends edits to it.
 
-import { button, element, output } from "../widgets/shared.js";
+import { button, element, keepKeys, output } from "../widgets/shared.js";
 import { makeAnswer } from "./answers.js";
 import { makeCase, makeChooser } from "./cases.js";
 import { makeChat } from "./chat/chat.js";
@@ -73,8 +73,7 @@ function makeRow(session, id) {
 function renderPlayground({ model, el }) {
   const view = Math.random().toString(36).slice(2);
   el.classList.add("pex", "mathjax_ignore", "tex2jax_ignore", "pex-kit", "pex-play");
-  // JupyterLab's keys would otherwise act on the notebook while something here has the focus.
-  el.setAttribute("data-lm-suppress-shortcuts", "true");
+  keepKeys(el);
   let cells = {};
   let pieces = null; // differences by cell, while they are shown
   let active = null; // the answer that the arrow keys are at
@@ -305,7 +304,7 @@ function renderPlayground({ model, el }) {
     event.stopPropagation();
     const control = event.ctrlKey || event.metaKey;
     const cell = event.target.matches?.("[data-cell]") ? event.target : null;
-    if (event.isComposing || event.target.closest("dialog")) return;
+    if (event.target.closest("dialog")) return;
     if (event.key === "Enter" && control) {
       if (event.shiftKey) runAll();
       else runHere(event.target);

@@ -2,7 +2,7 @@
 // notebook and in a page without one; `host` has the pairs and stores the ratings: kernel.js asks
 // Python, page.js the page's own data.
 
-import { button, element, output } from "../widgets/shared.js";
+import { button, element, keepKeys, output } from "../widgets/shared.js";
 
 const LETTERS = "abcdef";
 
@@ -118,7 +118,7 @@ export function makeRating(el, host) {
   el.classList.add("pex", "mathjax_ignore", "tex2jax_ignore", "pex-kit", "pex-rating");
   el.setAttribute("role", "group");
   el.setAttribute("aria-label", `Blind rating: ${host.title}`);
-  el.setAttribute("data-lm-suppress-shortcuts", "true"); // the notebook's own keys would act too
+  keepKeys(el);
   el.tabIndex = -1;
   const Noun = host.noun[0].toUpperCase() + host.noun.slice(1);
   let state = null; // rater, total, done, position, line, result

@@ -9,7 +9,7 @@ import { onCellPressed } from "./presses.js";
 import { makeRecorded } from "./recorded.js";
 import { makeStore } from "./rows.js";
 import { makeSelection } from "./selection.js";
-import { button, copyText, element, oncePerFrame } from "./shared.js";
+import { button, copyText, element, keepKeys, oncePerFrame } from "./shared.js";
 import { makeProgress, makeTools, save } from "./tools.js";
 import { makeRows } from "./virtual_rows.js";
 import { makeTexts } from "./whole_texts.js";
@@ -21,8 +21,7 @@ const SAMPLE = 20; // rows that are looked at for this
 function renderGrid({ model, el, store }) {
   const view = Math.random().toString(36).slice(2);
   el.classList.add("pex", "mathjax_ignore", "tex2jax_ignore", "pex-kit", "pex-grid");
-  // JupyterLab's keys would otherwise act on the notebook while the grid has the focus.
-  el.setAttribute("data-lm-suppress-shortcuts", "true");
+  keepKeys(el);
   const scroll = element("div", "pex-grid-scroll");
   scroll.tabIndex = 0;
   scroll.setAttribute("role", "grid");

@@ -39,6 +39,16 @@ export function output(text, className = "") {
   return node;
 }
 
+/** Keys pressed in a widget are the widget's: Jupyter's shortcuts would act on the notebook. */
+export function keepKeys(root) {
+  root.setAttribute("data-lm-suppress-shortcuts", "true");
+  root.addEventListener("keydown", (event) => {
+    // An input method's own keys, such as the Enter that chooses a candidate. Safari ends the
+    // composition before the last of them, which only its code gives away.
+    if (event.isComposing || event.keyCode === 229) event.stopPropagation();
+  }, true);
+}
+
 /** HTML that Python has sanitised; links open elsewhere. */
 export function sanitised(html) {
   const node = element("div", "pex-markdown");

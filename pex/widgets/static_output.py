@@ -10,13 +10,15 @@ from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from IPython.display import HTML, DisplayHandle, display
+from IPython.display import DisplayHandle, display
 
 from pex.core.safe_text import clean
 from pex.report.documents import Show
+from pex.report.html_text import html_text
 from pex.report.sides import side_by_side_table
 from pex.report.tables import NO_MATH, fragment, summary_table
 from pex.score.frame import percentages, yes_no
+from pex.widgets.answer import Shown
 from pex.widgets.query import matches_kind
 
 if TYPE_CHECKING:
@@ -43,13 +45,18 @@ class StaticOutput:
     """The static output below a widget; it can be replaced while its cell runs."""
 
     def __init__(self, html: str) -> None:
-        handle = display(HTML(html), display_id=True)
+        handle = display(_both(html), display_id=True)
         assert isinstance(handle, DisplayHandle)  # display_id=True always gives one
         self._handle = handle
 
     def replace(self, html: str) -> None:
         """Show other HTML."""
-        self._handle.update(HTML(html))
+        self._handle.update(_both(html))
+
+
+def _both(html: str) -> Shown:
+    """HTML, and its text for readers that show no HTML: a terminal, an editor, a text diff."""
+    return Shown(html, html_text(html))
 
 
 def static_text(text: str) -> str:

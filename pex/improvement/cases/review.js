@@ -1,11 +1,12 @@
 // Proposed cases, one after the other. Python has them and writes every decision to disk; the
 // browser shows one, and the decision counts when Python says so.
 
-import { button, element, output } from "../../widgets/shared.js";
+import { button, element, keepKeys, output } from "../../widgets/shared.js";
 
 function renderReview({ model, el }) {
   const root = element("div", "pex pex-kit pex-review");
   root.tabIndex = 0;
+  keepKeys(root);
   root.setAttribute("role", "group");
   root.setAttribute("aria-label", "Review of proposed cases");
   const head = element("div", "pex-review-head");

@@ -1,7 +1,7 @@
 // Deployed traces, worst first. Python claims them and writes every decision; the browser shows
 // the list and one trace, and a decision counts when Python says so.
 
-import { button, element, output } from "../../widgets/shared.js";
+import { button, element, keepKeys, output } from "../../widgets/shared.js";
 
 const FORMS = {
   case: ["Corrected answer", true],
@@ -17,6 +17,7 @@ const HELP = "c case, t case with its path of tool calls, r requirement, k known
 function renderTriage({ model, el }) {
   const root = element("div", "pex pex-kit pex-triage");
   root.tabIndex = 0;
+  keepKeys(root);
   root.setAttribute("role", "group");
   root.setAttribute("aria-label", "Triage of traces");
   const count = element("span", "pex-triage-count");

@@ -34,7 +34,7 @@ export function makeCall(act, number) {
     act("reply", { text: editor.area.value, error: asError.box.checked });
   });
   editor.area.addEventListener("keydown", (event) => {
-    if (event.key !== "Enter" || event.shiftKey || event.ctrlKey || event.metaKey || event.isComposing || event.keyCode === 229) return;
+    if (event.key !== "Enter" || event.shiftKey || event.ctrlKey || event.metaKey) return;
     event.preventDefault();
     event.stopPropagation();
     form.requestSubmit();

@@ -128,13 +128,13 @@ export function makeChat(outbox, play) {
   }
 
   box.area.addEventListener("keydown", (event) => {
-    if (event.key !== "Enter" || event.shiftKey || event.ctrlKey || event.metaKey || event.isComposing || event.keyCode === 229) return;
+    if (event.key !== "Enter" || event.shiftKey || event.ctrlKey || event.metaKey) return;
     event.preventDefault();
     event.stopPropagation();
     submit();
   });
   node.addEventListener("keydown", (event) => {
-    if (event.key !== "Escape" || event.isComposing || !isRunning()) return;
+    if (event.key !== "Escape" || !isRunning()) return;
     event.preventDefault();
     event.stopPropagation();
     act("stop");
