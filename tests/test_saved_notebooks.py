@@ -1,6 +1,6 @@
 """Notebooks with widgets as others read them: the state's keys, tables, text, exported pages.
 
-GitHub, VS Code and Colab refuse a notebook whose `metadata.widgets` has no `state`.
+GitHub refuses a notebook whose `metadata.widgets` has no `state`.
 """
 
 from collections.abc import Callable
