@@ -122,7 +122,7 @@ def test_the_commands_set_the_variables_for_what_they_start(
     (lab, lab_env), (ui, ui_env) = started
     assert lab_env["MLFLOW_DISABLE_TELEMETRY"] == ui_env["MLFLOW_DISABLE_TELEMETRY"] == "true"
     assert "--LabApp.extension_manager=readonly" in lab
-    assert "--LabApp.news_url=" in lab
+    assert "--LabApp.news_url=None" in lab
     # Arguments can be read by every user of the machine.
     assert ui_env["PEX_UI_TOKEN"] not in " ".join(ui)
     assert ui_env["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] == "false"

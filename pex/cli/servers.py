@@ -21,7 +21,7 @@ from pex.project.settings import load_settings
 _STAYS_HOME = (
     # JupyterLab would ask its maker's server for a newer version and for news, PyPI for extensions.
     "--LabApp.check_for_updates_class=jupyterlab.handlers.announcements.NeverCheckForUpdate",
-    "--LabApp.news_url=",
+    "--LabApp.news_url=None",  # not "": JupyterLab would then ask whether it may fetch news
     "--LabApp.extension_manager=readonly",
 )
 _OTHER_SERVERS = ("--app-name", "--dev", "--gunicorn-opts", "--waitress-opts")
