@@ -130,7 +130,7 @@ def _by_assertion(row: Mapping[str, Any], counts: Counter[str]) -> dict[str, Sco
         if isinstance(value, int | float)
     }
     types: Counter[str] = Counter()
-    for part in _assertions(row.get("gradingResult"), counts):
+    for part in _assertions(_with_assertions(row), counts):
         assertion = part["assertion"]
         metric, kind = assertion.get("metric"), str(assertion.get("type") or "")
         # The metric of an assertion may be a template; among the named scores it is filled in.
@@ -150,6 +150,24 @@ def _by_assertion(row: Mapping[str, Any], counts: Counter[str]) -> dict[str, Sco
         counts["parts"] += part.get("score") not in (0, 1, None)
         found[f"promptfoo.{place}"] = Score(bool(part.get("pass")), reason=reason)
     return found
+
+
+def _with_assertions(row: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The grading, in which each part has its assertion.
+
+    A function of JavaScript or Python that returns an object has none in its result. The parts
+    stand in the order of the test's assertions, unless one of these is a set.
+    """
+    grading, asserts = _of(row, "gradingResult"), _of(row, "testCase").get("assert")
+    parts = grading.get("componentResults")
+    if not isinstance(parts, list) or not isinstance(asserts, list) or len(parts) != len(asserts):
+        return grading
+    named = [
+        {"assertion": assertion, **part} if isinstance(part, Mapping) else part
+        for part, assertion in zip(parts, asserts, strict=True)
+        if not isinstance(part, Mapping) or not part.get("componentResults")
+    ]
+    return {**grading, "componentResults": named if len(named) == len(parts) else parts}
 
 
 def _assertions(grading: Any, counts: Counter[str]) -> Iterator[Mapping[str, Any]]:

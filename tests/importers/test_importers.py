@@ -248,6 +248,15 @@ def test_promptfoos_assertions_are_scores_by_metric_or_type(tmp_path: Path) -> N
     }
     assert first["reason.promptfoo.similar"] == "similar says so"
     told = {note.where: (note.what, note.count) for note in made.notes}
+    asserts = [{"type": "contains"}, {"type": "javascript"}, {"type": "python", "metric": "brief"}]
+    given = {
+        "gradingResult": {"componentResults": [part(True, "contains"), part(False), part(True)]},
+        "testCase": {"assert": asserts},
+        "namedScores": {"brief": 1.0},
+    }
+    own = import_results(promptfoo_file(tmp_path, [row(0, False, **given)]), record=False)
+    assert own.scores == ["passed", "promptfoo.brief", "promptfoo.contains", "promptfoo.javascript"]
+    assert own.frame["score.promptfoo.javascript"].tolist() == [0.0]
     assert told["assert-set (1)"] == ("changed", 1)
     assert told["numbers of assertions (1)"] == ("changed", 1)
     assert told["assertions (1)"] == ("left out", 1)

@@ -214,7 +214,8 @@ def test_model_graded_assertions_become_judges_with_a_rubric_for_each_case(here:
     assert "model: ollama/judge" in text
     assert "model: openai/gpt-5-2025-08-07" in text
     assert "without the threshold" in str(notes(made, "changed"))
-    assert any("rubricPrompt" in where for where in notes(made, "left out"))
+    left_out = [note.where for note in made.imported.notes if note.what == "left out"]
+    assert left_out.count("defaultTest.options.rubricPrompt") == 1, "once, not for each test"
 
 
 @pytest.mark.parametrize(

@@ -248,10 +248,19 @@ def _tags(row: Row) -> tuple[str, ...]:
 
 
 def _note_options(rows: Sequence[Row], sources: Sources) -> None:
+    usual: dict[str, None] = {}
     for row in rows:
+        own = row.test.get("options")
         for key in row.options:
-            if key in _OPTIONS:
+            if key not in _OPTIONS:
+                continue
+            if isinstance(own, Mapping) and key in own:
                 sources.note(f"test {row.id}, options.{key}", "left out", _OPTIONS[key])
+            else:
+                usual[key] = None
+    for key in usual:
+        sources.note(f"defaultTest.options.{key}", "left out", _OPTIONS[key])
+    for row in rows:
         for key in ("provider", "providerOutput", "assertScoringFunction"):
             if row.test.get(key):
                 sources.note(f"test {row.id}, {key}", "left out", "every case runs on all models")

@@ -202,7 +202,10 @@ def _judge(
         except LeftOutError as error:
             sources.note(f"{where}.provider", "left out", f"{error}; the judge asks {model}")
     else:
-        how = f"no grader is named: the judge asks {model}, as promptfoo does"
+        how = (
+            f"no grader is named: the judge '{name}' asks {model}, as promptfoo does, and needs "
+            "its key; another model is `model` of the judge in experiment.yaml"
+        )
         sources.note(f"{where}.provider", "changed", how)
     return Judge(
         Prompt(text, name),
