@@ -13,6 +13,7 @@ import typer
 
 from pex import local
 from pex.cli import console
+from pex.core import private
 from pex.core.errors import PexError
 from pex.core.extras import PACKAGES, install_line, missing
 from pex.core.project import FILE, find_project
@@ -122,6 +123,10 @@ def _project(project: Path, settings: Settings) -> list[Finding]:
     if waiting := len(unrecorded.waiting(project / settings.journal.path)):
         how = f"{waiting} {'run waits' if waiting == 1 else 'runs wait'}: pexlab record"
         findings.append(Finding("unrecorded", "problem", how))
+    own = project / settings.journal.path
+    if own == private.state(project) != project / private.STATE:
+        closed = f"{project / private.STATE} is closed to you: what you keep is in {own}"
+        findings.append(Finding("state", "ok", closed))
     for name in (settings.journal.path, "mlruns"):
         size = sum(file.stat().st_size for file in (project / name).rglob("*") if file.is_file())
         findings.append(Finding(f"size of {name}/", "ok", f"{size / 1e6:.1f} MB"))

@@ -5,13 +5,16 @@ Commands are imported after the process that a batch's kernels are forked from h
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import sys
 import threading
 import traceback
 import warnings
+from collections.abc import Iterator
 from typing import Any
 
+from pex.core import home
 from pex.core.errors import Interrupted, PexError
 from pex.core.extras import explained
 from pex.core.safe_text import clean
@@ -29,10 +32,12 @@ def main() -> None:
         if runs_batch(sys.argv[1:]):
             from pex.batch.kernels.zygotes import prepare
 
+            home.check()
             prepare()
         from pex.cli.commands import app
 
-        app(prog_name="pexlab")
+        with _home_explained():
+            app(prog_name="pexlab")
     except PexError as error:
         sys.stderr.write(_clean(f"error: {error}\n"))
         sys.exit(error.exit_code)
@@ -40,6 +45,9 @@ def main() -> None:
         why = explained(error)
         sys.stderr.write(f"error: {why}\n" if why else _clean(traceback.format_exc()))
         sys.exit(why.exit_code if why else 1)
+    except PermissionError as error:
+        sys.stderr.write(_clean(f"error: {_refused(error)}\n"))
+        sys.exit(2)
     except KeyboardInterrupt:
         sys.stderr.write("interrupted\n")
         sys.exit(Interrupted.exit_code)
@@ -49,6 +57,25 @@ def main() -> None:
     except Exception:  # noqa: BLE001 - an error of pex itself: its traceback, without keys
         sys.stderr.write(_clean(traceback.format_exc()))
         sys.exit(1)
+
+
+@contextlib.contextmanager
+def _home_explained() -> Iterator[None]:
+    """Say that there is no home folder, where a package has failed without one."""
+    try:
+        yield
+    except RuntimeError:
+        home.check()
+        raise
+
+
+def _refused(error: PermissionError) -> PexError:
+    """The same in words: which file or folder of somebody else was wanted."""
+    place = error.filename or "a file"
+    return PexError(
+        f"{place}: {error.strerror or error}",
+        hint="it may belong to another user, or be on a disk that can only be read",
+    )
 
 
 def _say(message: Warning | str, *_: Any, **__: Any) -> None:

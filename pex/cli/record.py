@@ -111,10 +111,11 @@ def _bring(state: Path, run_id: str, uri: str, traces: int | str) -> Results:
     from pex.record.runs import Recorder
     from pex.results.outcome import outcome_of
     from pex.results.record import record as write
-    from pex.tracking.store import connect, errors_of
+    from pex.tracking.store import check_writable, connect, errors_of
 
     frame, about, texts = unrecorded.take(state, run_id)
     uri = _store_of(about, uri, state)
+    check_writable(uri)
     connect(uri)
     later = _recorded_later(uri, run_id, Results(frame, about))
     if later is None:

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from pex.cli import console
-from pex.core import python
+from pex.core import home, python
 from pex.core.errors import PexError
 from pex.core.network import keep_loopback_direct
 from pex.core.project import find_project
@@ -37,6 +37,7 @@ def lab(
     It calls no other host by itself: no check for updates, no news, no list of extensions
     (-- --LabApp.extension_manager=pypi brings the list back), no telemetry in its kernels.
     """
+    _check_home()
     keep_loopback_direct()
     project = find_project()
     first = Path("notebooks/01_compare_prompts.ipynb")
@@ -54,6 +55,19 @@ def lab(
     places = [str(Path(sys.executable).parent), environment.get("PATH", "")]
     environment["PATH"] = os.pathsep.join(place for place in places if place)
     raise typer.Exit(subprocess.run(command, cwd=project, env=environment, check=False).returncode)
+
+
+def _check_home() -> None:
+    """Check that JupyterLab can write where it notes its servers and kernels; else it ends."""
+    from jupyter_core.paths import jupyter_runtime_dir
+
+    home.check()
+    home.check_writable(
+        [Path(jupyter_runtime_dir())],
+        "JupyterLab",
+        "export HOME=/a/folder/that/you/can/write, or JUPYTER_RUNTIME_DIR alone: the settings that "
+        "you change in JupyterLab are then lost when it ends",
+    )
 
 
 def ui(

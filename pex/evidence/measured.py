@@ -231,7 +231,7 @@ def _index(project: Path, uri: str, refresh: bool) -> Iterator[tuple[sqlite3.Con
 
 
 def _opened(project: Path) -> sqlite3.Connection:
-    path = private.folder(project / private.STATE) / FILE
+    path = private.folder(private.state(project)) / FILE
     private.touch(path)
     index = sqlite3.connect(path, timeout=60, isolation_level=None)
     index.row_factory = sqlite3.Row

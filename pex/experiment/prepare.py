@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pex import local
 from pex.cases.edits import Edits
-from pex.core import changed_documents
+from pex.core import changed_documents, private
 from pex.core.about import VariantInfo
 from pex.core.batch_context import BatchContext
 from pex.core.call import Answer, Request, UserTurns
@@ -384,6 +384,17 @@ def check_judges(
     return judge_panel(judges, [VariantInfo.of(variant) for variant in variants], longest, folder)
 
 
+def _own_journal(project: Path, settings: Settings) -> list[str]:
+    """A note where colleagues' answers are paid for again, because the journal is not shared."""
+    own = Path(settings.journal.path)
+    if settings.journal.url_env or not own.is_absolute() or own != private.state(project):
+        return []
+    return [
+        f"{project / private.STATE} is a colleague's: your journal is {own}, and answers that "
+        "the colleague has paid for are not reused ([journal] url_env shares a journal)"
+    ]
+
+
 def _plan(experiment: ExperimentState, chosen: RunOptions) -> _Plan:
     project = project_of(experiment.path.parent if experiment.path else None)
     settings = load_settings(project)
@@ -400,6 +411,7 @@ def _plan(experiment: ExperimentState, chosen: RunOptions) -> _Plan:
     notes = check_parts(experiment.variants, settings.api_of)
     with noting() as used:
         todo = list(requests(experiment.variants, cases, times, *where))
+    notes += _own_journal(project, settings)
     notes += changed_documents.changed(project / settings.journal.path, project, used)
     scorers, judges = parted(experiment.scorers)
     ready = (

@@ -88,7 +88,7 @@ def _alone(project: Path) -> Iterator[bool]:
     """Whether no drill is running; until the end of the block none begins."""
     from filelock import FileLock, Timeout
 
-    lock = FileLock(private.folder(project / private.STATE) / "drill.lock")
+    lock = FileLock(private.folder(private.state(project)) / "drill.lock")
     try:
         lock.acquire(timeout=0)
     except Timeout:
@@ -213,7 +213,7 @@ def _ask(wait: Callable[[str], None] | None, text: str) -> None:
 
 def _note(project: Path, known: dict[str, Any]) -> None:
     """Write what has to be put back, before anything moves."""
-    path = private.folder(project / private.STATE) / FILE
+    path = private.folder(private.state(project)) / FILE
     part = path.with_suffix(".part")
     with part.open("w", encoding="utf-8") as file:
         json.dump(known, file)
@@ -230,14 +230,14 @@ def put_back(project: Path) -> list[str]:
     Raises:
         PexError: the registry does not answer: the next command tries again.
     """
-    if not (project / private.STATE / FILE).is_file():
+    if not (private.state(project) / FILE).is_file():
         return []
     with _alone(project) as alone:
         return _put_back(project) if alone else []
 
 
 def _put_back(project: Path) -> list[str]:
-    path = project / private.STATE / FILE
+    path = private.state(project) / FILE
     try:
         known = json.loads(path.read_text(encoding="utf-8"))
         name, alias, made = str(known["prompt"]), str(known["alias"]), bool(known["made"])
@@ -297,7 +297,7 @@ def _delete(project: Path) -> None:
             for version in all_versions(client, MADE):
                 client.delete_prompt_version(MADE, str(version.version))
             client.delete_prompt(MADE)
-    moves = project / private.STATE / "drill" / "library" / "moves.jsonl"
+    moves = private.state(project) / "drill" / "library" / "moves.jsonl"
     moves.unlink(missing_ok=True)
 
 

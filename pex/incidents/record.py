@@ -292,7 +292,7 @@ def locked(project: Path) -> Iterator[None]:
     """
     from filelock import FileLock, Timeout
 
-    state = private.folder(project / private.STATE)
+    state = private.folder(private.state(project))
     try:
         with FileLock(state / "incidents.lock", timeout=60):
             yield

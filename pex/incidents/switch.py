@@ -63,7 +63,7 @@ class Switch:
         aliases = {alias: int(version) for alias, version in card.aliases.items()}
         disabled = set(numbers_in(card.tags.get(DISABLED, "")))
         tags = dict(card.tags)
-        place = private.folder(project / private.STATE / "drill") if name == MADE else project
+        place = private.folder(private.state(project) / "drill") if name == MADE else project
         return cls(place, uri, client, name, aliases, versions, disabled, tags)
 
     def moves(self, alias: str) -> list[Move]:

@@ -123,7 +123,7 @@ def _stamp(path: Path) -> str:
 
 
 def _known(project: Path) -> dict[str, tuple[str, dict[str, Any]]]:
-    path = project / private.STATE / _NAME
+    path = private.state(project) / _NAME
     if not path.is_file():
         return {}
     with (
@@ -139,7 +139,7 @@ def _known(project: Path) -> dict[str, tuple[str, dict[str, Any]]]:
 def _keep(project: Path, stamps: dict[str, str], new: dict[str, IndexedFile]) -> None:
     """Keep what was read; a read-only or full disk only means that it is read again."""
     with contextlib.suppress(sqlite3.DatabaseError, OSError):
-        path = private.folder(project / private.STATE) / _NAME
+        path = private.folder(private.state(project)) / _NAME
         private.touch(path)
         with contextlib.closing(sqlite3.connect(path, timeout=60)) as connection, connection:
             if connection.execute("PRAGMA user_version").fetchone()[0] != _FORMAT:

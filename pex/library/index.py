@@ -97,7 +97,7 @@ class LibraryIndex:
 
     def __init__(self, project: Path, uri: str) -> None:
         self._uri = uri
-        self.path = project / private.STATE / f"library-{digest(uri)}.db"
+        self.path = private.state(project) / f"library-{digest(uri)}.db"
         self._memory: sqlite3.Connection | None = None
 
     def refresh(self, *, again: bool = False) -> None:

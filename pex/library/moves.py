@@ -254,7 +254,7 @@ def _unwritable(error: OSError) -> PexError:
 def _locked(project: Path) -> Iterator[None]:
     from filelock import FileLock, Timeout
 
-    state = private.folder(project / private.STATE)
+    state = private.folder(private.state(project))
     try:
         with FileLock(state / "moves.lock", timeout=_PATIENCE_S):
             yield

@@ -14,7 +14,7 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from pex.core import private
+from pex.core import home, private
 from pex.library.known_prompt import KnownPrompt
 
 FORMAT = 1
@@ -38,11 +38,9 @@ def cache_paths(uri: str, name: str, project: Path | None, workspace: str = "") 
     whose = "\0".join(filter(None, (uri, name, workspace)))
     file = f"{name[:_LONGEST_NAME]}-{hashlib.sha256(whose.encode()).hexdigest()[:16]}.json"
     if project is not None:
-        yield project / private.STATE / "prompts" / file
+        yield private.state(project) / "prompts" / file
     with contextlib.suppress(Exception):  # no home folder: then there is no cache
-        import platformdirs
-
-        yield Path(platformdirs.user_cache_path("pexlab")) / private.STATE / "prompts" / file
+        yield home.folder("cache") / private.STATE / "prompts" / file
 
 
 def stamp_of(path: str) -> Stamp:

@@ -353,7 +353,7 @@ def keep_replaced(project: Path, path: Path) -> str:
     """
     now = datetime.datetime.now(datetime.UTC).strftime("%Y%m%d-%H%M%S-%f")
     try:
-        folder = private.folder(project / private.STATE / REPLACED)
+        folder = private.folder(private.state(project) / REPLACED)
         kept = folder / f"{path.stem}-{now}{path.suffix}"
         kept.write_bytes(path.read_bytes())
     except OSError as error:

@@ -138,5 +138,5 @@ def mark_synced(project: Path, marks: Mapping[str, Synced]) -> None:
 def _locked(project: Path) -> Iterator[None]:
     from filelock import FileLock
 
-    with FileLock(private.folder(project / private.STATE) / "synced.lock", timeout=_PATIENCE_S):
+    with FileLock(private.folder(private.state(project)) / "synced.lock", timeout=_PATIENCE_S):
         yield

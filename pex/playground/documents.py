@@ -68,10 +68,7 @@ def keep(project: Path, data: bytes, name: str, kind: str) -> str:
         raise PexError(f"{where} is not {_EXPECTED[kind]}")
     path = Path(KEPT, f"{hashlib.sha256(data).hexdigest()[:16]}{ending}")
     file = project / path
-    if not file.is_file():
-        private.folder(file.parent)
-        private.touch(file)
-        file.write_bytes(data)
+    private.keep(file, data, where)
     return path.as_posix()
 
 

@@ -238,10 +238,7 @@ def _write(project: Path, data: bytes, where: str) -> str:
     """Write an image to its file, which may be there; returns its path in the project."""
     path = Path(KEPT, _name(data, where))
     file = project / path
-    if not file.is_file():
-        private.folder(file.parent)
-        private.touch(file)
-        file.write_bytes(data)
+    private.keep(file, data, where)
     return path.as_posix()
 
 

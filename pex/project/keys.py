@@ -52,7 +52,7 @@ def place(project: Path | None = None) -> Path:
     Args:
         project: its folder; None: the current one.
     """
-    return (project or find_project()) / private.STATE / FILE
+    return private.state(project or find_project()) / FILE
 
 
 def find(variable: str | None, project: Path | None = None) -> Key | None:

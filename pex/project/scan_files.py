@@ -16,6 +16,7 @@ import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from pex.core import private
 from pex.core.case_files import rows_of
 from pex.core.errors import PexError
 from pex.guard.key_names import holds_a_key
@@ -140,7 +141,7 @@ def known_values(paths: Sequence[Path]) -> Known:
     folders = {path if path.is_dir() else path.parent for path in paths}
     for folder in folders:
         for file in (*sorted(folder.glob("*.env")), *sorted(folder.glob(".env*")),
-                     folder / ".pex" / "keys.env"):  # fmt: skip
+                     private.state(folder) / "keys.env"):  # fmt: skip
             if file.is_file() and not _EXAMPLE_ENV.fullmatch(file.name):
                 try:
                     given |= {f"{n}": value for n, value in read_env(file).items() if value}

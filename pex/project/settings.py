@@ -17,6 +17,7 @@ from pydantic import (
     field_validator,
 )
 
+from pex.core import private
 from pex.core.network import clean_url
 from pex.core.project import FILE
 from pex.guard.input_check import Policy
@@ -309,9 +310,13 @@ def load_settings(project: Path) -> Settings:
     """
     note_file(project)
     path = project / FILE
+    settings = read_toml(path, Settings) if path.is_file() else Settings()
+    if settings.journal.path == private.STATE and (own := private.state(project)) != (
+        project / private.STATE
+    ):
+        settings.journal.path = str(own)
     if not path.is_file():
-        return Settings()
-    settings = read_toml(path, Settings)
+        return settings
     # Settings from a file may be somebody else's, and need trust if they direct keys.
     settings._project = project
     _note(settings)

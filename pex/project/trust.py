@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pex.core import home
 from pex.core.errors import PexError
 
 VARIABLE = "PEX_TRUST"
@@ -162,9 +163,7 @@ def _keep(subject: Path, entry: Mapping[str, Any]) -> None:
 
 def place() -> Path:
     """The file of trusted settings, in the user's configuration."""
-    import platformdirs
-
-    return Path(platformdirs.user_config_path("pexlab")) / FILE
+    return home.folder("config") / FILE
 
 
 def shown(text: str, most: int = 300) -> str:

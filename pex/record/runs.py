@@ -52,7 +52,7 @@ from pex.record.search import (
 from pex.score.frame import percentages, typed
 from pex.score.unusual_answers import UNUSUAL, columns
 from pex.tracking import active
-from pex.tracking.store import check_files, connect, errors_of
+from pex.tracking.store import check_files, check_writable, connect, errors_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -112,6 +112,7 @@ class Recorder:
             PexError: the store does not answer; no model has been called yet.
             TrustError: its database names another machine for the run's files.
         """
+        check_writable(uri)
         self.uri = uri
         self._client = connect(uri)
         self._source = tags.get(SOURCE)
@@ -338,6 +339,7 @@ class Recorder:
         Raises:
             PexError: the run is deleted.
         """
+        check_writable(uri)
         self = cls.__new__(cls)
         self.uri, self._client, self._written = uri, connect(uri), {}
         if not self._attach(run_id):

@@ -23,6 +23,9 @@ _START_S = 120.0
 _POLL_S = 0.2
 _CHILD = "pex.record.ui_child"
 
+_HUB = "JUPYTERHUB_SERVICE_PREFIX"
+"""JupyterHub sets it for the servers that it starts, and kernels inherit it."""
+
 _lock = threading.Lock()
 _servers: dict[str, _Server] = {}
 
@@ -78,9 +81,18 @@ def open_page(uri: str, place: str) -> str:
         place: the part of the address after `#`.
 
     Raises:
-        PexError: the server did not start.
+        PexError: the server did not start; or the kernel is on a JupyterHub, so the browser is on
+            another machine.
     """
     from pex.tracking import store
+
+    if os.environ.get(_HUB):
+        raise PexError(
+            "MLflow's pages would open on JupyterHub's machine, where your browser cannot reach "
+            "them",
+            hint="pexlab report writes the run as one file. Runs on a tracking server have links: "
+            "MLFLOW_TRACKING_URI, or [record] tracking_uri in pex.toml",
+        )
 
     with _lock:
         server = _servers.get(uri)

@@ -673,10 +673,19 @@ class Results:
 
         Returns:
             The file's absolute path, as `Experiment.save` does.
+
+        Raises:
+            PexError: it cannot be written.
         """
         path = Path(path).resolve()
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(self.page(), encoding="utf-8")
+        page = self.page()
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(page, encoding="utf-8")
+        except OSError as error:
+            raise PexError(
+                f"{path} cannot be written: {error.strerror or error}", hint="choose another file"
+            ) from None
         return path
 
     def page(self) -> str:

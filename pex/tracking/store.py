@@ -12,6 +12,7 @@ from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pex.core import home
 from pex.core.errors import PexError
 from pex.core.extras import explained
 from pex.core.network import keep_loopback_direct
@@ -34,10 +35,12 @@ def tracking_uri(project: Path, settings: Settings, given: str | None = None) ->
     A relative sqlite path starts from the project, not from the notebook's folder.
 
     Raises:
-        PexError: MLflow was told a path with `..`, which it opens from another folder than pex.
+        PexError: MLflow was told a path with `..`, which it opens from another folder than pex;
+            or the user has no home folder, without which MLflow does not start.
         TrustError: it is a server named in the project's `pex.toml`, and the user has not
             allowed it.
     """
+    home.check()
     uri = given or _chosen_in_mlflow() or os.environ.get("MLFLOW_TRACKING_URI")
     if not uri:
         check_record(settings)
@@ -55,6 +58,7 @@ def registry_uri(project: Path, settings: Settings, given: str | None = None) ->
         TrustError: it is a server named in the project's `pex.toml`, and the user has not
             allowed it.
     """
+    home.check()
     uri = given or _registry_chosen_in_mlflow() or os.environ.get("MLFLOW_REGISTRY_URI")
     if not uri and settings.library.registry_uri:
         check_record(settings, LIBRARY)
@@ -208,6 +212,22 @@ def database_file(uri: str) -> Path | None:
     return path if local_folder(uri) is not None and path.is_file() else None
 
 
+def check_writable(uri: str) -> None:
+    """Check that a local store can be written, before anything is paid for.
+
+    Raises:
+        PexError: it is somebody else's, or on a disk that cannot be written.
+    """
+    path = database_file(uri)
+    if path is not None and not all(os.access(place, os.W_OK) for place in (path, path.parent)):
+        raise PexError(
+            f"MLflow's store {redact(uri)} cannot be written",
+            hint="several people record on a tracking server (MLFLOW_TRACKING_URI, or [record] "
+            "tracking_uri in pex.toml), or, for a run, do without a record: record=False, "
+            "--no-record",
+        )
+
+
 def _make(uri: str) -> None:
     """Create a local store that does not exist yet, completely or not at all.
 
@@ -255,8 +275,12 @@ def alone(uri: str) -> Iterator[None]:
         return
     from filelock import FileLock
 
+    lock = Path(f"{uri.removeprefix('sqlite:///')}.lock")
+    if database_file(uri) is not None and not os.access(lock if lock.exists() else folder, os.W_OK):
+        yield  # who can only read the store creates nothing either
+        return
     folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(f"{uri.removeprefix('sqlite:///')}.lock", timeout=120):
+    with FileLock(lock, timeout=120):
         yield
 
 

@@ -64,7 +64,7 @@ class RunFacts:
     """
 
     def __init__(self, project: Path, uri: str, measurements: Sequence[Measurement]) -> None:
-        self._folder = private.folder(project / private.STATE) / _FOLDER
+        self._folder = private.folder(private.state(project)) / _FOLDER
         self._uri = uri
         self._read: dict[str, tuple[VariantFacts, ...]] = {}
         self._measured: dict[str, list[Any]] = {}
@@ -100,7 +100,7 @@ class RunFacts:
 
 def kept_facts(project: Path) -> list[Path]:
     """The files in which a project keeps facts of runs: inputs and answers of failed cases."""
-    return sorted((project / private.STATE / _FOLDER).glob("*.json"))
+    return sorted((private.state(project) / _FOLDER).glob("*.json"))
 
 
 def _facts(frame: pd.DataFrame, about: Any) -> list[VariantFacts]:

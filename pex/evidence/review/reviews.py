@@ -359,7 +359,7 @@ def _locked() -> Iterator[None]:
     """One process of this project decides at a time."""
     from filelock import FileLock, Timeout
 
-    state = private.folder(find_project() / private.STATE)
+    state = private.folder(private.state(find_project()))
     try:
         with FileLock(state / "reviews.lock", timeout=_PATIENCE_S):
             yield

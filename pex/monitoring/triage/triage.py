@@ -72,7 +72,7 @@ def triage(
     project = find_project()
     settings = load_settings(project)
     uri = uri_of(project, settings, tracking_uri)
-    state = private.folder(private.folder(project / private.STATE) / STATE)
+    state = private.folder(private.folder(private.state(project)) / STATE)
     marks = Marks(uri, who or user_name())
 
     def look() -> Worst:
