@@ -33,11 +33,12 @@ KEY = "4711-0815-2342"
 
 RATE_AND_DRAFT = """
 import os, pex
+from pex.core.user_name import user_name  # what the page of ratings offers
 who = os.environ["USER"]
 exp = pex.Experiment.load("experiment.yaml")
 prompts = [pex.Prompt(f"{letter} {{{{ word }}}}", name=letter) for letter in "ab"]
 two = pex.Experiment("two", pex.grid(prompts, "lab/m1"), [{"word": "hi"}], ["length"])
-two.run(show=False, record=False).rate()._open_session(None).rate(0, "left", (), "")
+two.run(show=False, record=False).rate()._open_session(user_name()).rate(0, "left", (), "")
 session = pex.Playground(exp)._session
 column = session.draft.columns[0].id
 act = {"act": "edit", "variant": column, "field": "message", "index": 0}
