@@ -39,7 +39,7 @@ exp = pex.Experiment.load("experiment.yaml")
 prompts = [pex.Prompt(f"{letter} {{{{ word }}}}", name=letter) for letter in "ab"]
 two = pex.Experiment("two", pex.grid(prompts, "lab/m1"), [{"word": "hi"}], ["length"])
 two.run(show=False, record=False).rate()._open_session(user_name()).rate(0, "left", (), "")
-session = pex.Playground(exp)._session
+session = pex.Playground(exp, name="ours")._session
 column = session.draft.columns[0].id
 act = {"act": "edit", "variant": column, "field": "message", "index": 0}
 session.edit({**act, "value": f"written by {who}: {{{{ word }}}}"})
