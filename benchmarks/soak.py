@@ -125,8 +125,9 @@ class Notebook:
         self.client: BlockingKernelClient
         self.views: list[str] = []
 
-    def run(self, code: str) -> None:
+    def run(self, code: str, cell: str = "") -> None:
         """Run a cell as a notebook does; an error in it ends the soak."""
+        self.client.session.metadata = {"cellId": cell} if cell else {}
 
         def look(message: dict[str, Any]) -> None:
             content = message["content"]
@@ -191,7 +192,7 @@ def rounds(notebook: Notebook, folder: Path, until: float) -> Iterator[tuple[int
             taken[name] += time.monotonic() - begun
 
         for name, code in CELLS.items():
-            timed(name, lambda code=code: notebook.run(code))
+            timed(name, lambda name=name, code=code: notebook.run(code, name))
             if name == "Playground":
                 timed("run in the Playground", notebook.press_run)
         if number % 5 == 1:

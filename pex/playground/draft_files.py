@@ -7,7 +7,6 @@ import datetime
 import os
 import re
 import secrets
-import sys
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -28,6 +27,7 @@ from pex.playground.draft import Column, Draft, Entry, Message
 from pex.playground.feedback import FeedbackBook, text_id, without_cases
 from pex.playground.json_fields import text_of_json
 from pex.playground.typed_values import sound_all
+from pex.widgets.notebook_cell import current_cell
 
 FOLDER = "drafts"
 VERSION = 1
@@ -186,25 +186,13 @@ def key_of(name: str | None, about: str) -> str:
     """
     if name is not None:
         return check_name(name, "Playground name").lstrip(".") or "draft"
-    execution, cell = _cell()
+    execution, cell = current_cell()
     if not cell:
         return ""
     _in_cell[execution] += 1
     notebook = os.environ.get("JPY_SESSION_NAME") or str(Path.cwd())
     stem = re.sub(r"[^A-Za-z0-9_-]+", "-", Path(notebook).stem).strip("-")[:40] or "notebook"
     return f"{stem}-{digest([notebook, cell, _in_cell[execution], about])}"
-
-
-def _cell() -> tuple[str, str]:
-    """The current execution and the id of its cell; "" if there is none."""
-    if "IPython" not in sys.modules:
-        return "", ""
-    from IPython import get_ipython
-
-    kernel = getattr(get_ipython(), "kernel", None)
-    parent = kernel.get_parent("shell") if kernel is not None else {}
-    found = (parent.get("metadata") or {}).get("cellId") if parent else None
-    return (str(parent["header"]["msg_id"]), str(found)) if found else ("", "")
 
 
 def forget(folder: Path, case: str | None, group: str | None, *, delete: bool) -> int:

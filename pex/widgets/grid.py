@@ -38,6 +38,7 @@ from pex.widgets.cell_details import MODES, Messages, RequestBody, cell_details
 from pex.widgets.conditions import offered_conditions
 from pex.widgets.heads import Head, finished_heads, running_head
 from pex.widgets.live_cell import cell_after
+from pex.widgets.notebook_cell import close_earlier
 from pex.widgets.query import KINDS, SORTS, Query, find_rows, tags_and_groups
 from pex.widgets.recorded import RunLink
 from pex.widgets.sheet import Sheet
@@ -132,6 +133,8 @@ class ResultGrid(anywidget.AnyWidget):
 
     def _ipython_display_(self) -> None:
         """The widget and, in its own output, a static table for readers without a kernel."""
+        self.open()  # it may have been closed when its cell was executed again
+        close_earlier(self)
         bundle = super()._repr_mimebundle_()
         assert bundle is not None  # an open widget always has one
         with self._pushing:  # sending rows at the same time would slow down both

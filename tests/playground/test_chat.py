@@ -398,11 +398,11 @@ def test_a_prompt_without_a_place_for_turns_gets_one_when_its_conversation_is_sa
 def test_the_conversation_of_a_cell_goes_on_when_its_prompt_changes(
     lab: FaultyEndpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pex.playground.draft_files._cell", lambda: ("1", "cell"))
+    monkeypatch.setattr("pex.playground.draft_files.current_cell", lambda: ("1", "cell"))
     monkeypatch.setattr("pex.playground.draft_files._in_cell", Counter())
 
     def opened(text: str, cell: str) -> Talk:
-        monkeypatch.setattr("pex.playground.draft_files._cell", lambda: (cell, "cell"))
+        monkeypatch.setattr("pex.playground.draft_files.current_cell", lambda: (cell, "cell"))
         messages = [
             {"role": "system", "content": text},
             {"role": "user", "content": "{{ q }}"},

@@ -82,7 +82,7 @@ def test_two_playgrounds_of_one_notebook_have_drafts_of_their_own(
     lab: FaultyEndpoint, project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cell = ["run-1", "cell-1"]
-    monkeypatch.setattr(draft_files, "_cell", lambda: tuple(cell))
+    monkeypatch.setattr(draft_files, "current_cell", lambda: tuple(cell))
     monkeypatch.setenv("JPY_SESSION_NAME", str(project / "My notebook.ipynb"))
     one, two = pex.Playground(record=False), pex.Playground(record=False)
     cell[:] = ["run-2", "cell-2"]
