@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 _SQLITE = re.compile(r"sqlite:///(?!/)(.+)")
+KEPT_REPOSITORIES = 8
+"""Of so many runs MLflow keeps the access to their files."""
 
 
 def tracking_uri(project: Path, settings: Settings, given: str | None = None) -> str:
@@ -182,13 +184,29 @@ def _guarded_client() -> Any:
             # Without spans, only the database is read.
             if options.get("include_spans") is not False:
                 check_files(self.tracking_uri, subject if isinstance(subject, str) else None)
-            return method(self, *([] if subject is None else [subject]), *args, **options)
+            try:
+                return method(self, *([] if subject is None else [subject]), *args, **options)
+            finally:
+                _forget_repositories()
 
         return functools.update_wrapper(checked, method)
 
     names = ("download_artifacts", "list_artifacts", "log_artifact", "log_artifacts")
     own = {name: guarded(name) for name in (*names, "get_trace", "search_traces")}
     return type("MlflowClient", (MlflowClient,), own)
+
+
+def _forget_repositories() -> None:
+    """Have MLflow forget the access to files of all but the last few runs.
+
+    It keeps up to 1024 of them, each with a thread; those that are forgotten end theirs.
+    """
+    from mlflow.tracking._tracking_service import utils
+
+    kept = getattr(utils, "_artifact_repos_cache", {})
+    with suppress(KeyError):  # another thread did the same
+        while len(kept) > KEPT_REPOSITORIES:
+            kept.popitem(last=False)
 
 
 def check_files(uri: str, subject: str | None = None) -> None:

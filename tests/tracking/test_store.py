@@ -1,7 +1,9 @@
 """The store of a project: made whole or not at all."""
 
+import gc
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -10,7 +12,8 @@ from mlflow.tracking._tracking_service import utils
 
 from pex.core.errors import PexError
 from pex.project.settings import Settings
-from pex.tracking.store import connect, tracking_uri
+from pex.tracking.store import KEPT_REPOSITORIES, connect, tracking_uri
+from tests.helpers.processes import wait_for
 
 
 def test_a_store_whose_making_was_killed_is_made_anew(tmp_path: Path) -> None:
@@ -42,6 +45,26 @@ def test_a_path_that_mlflow_would_open_elsewhere_is_refused(
     with pytest.raises(PexError, match=r"MLflow opens .*mlruns/a\.db, the project would") as caught:
         tracking_uri(tmp_path, Settings())
     assert f"sqlite:///{tmp_path}/mlruns/a.db" in caught.value.hint
+
+
+def test_the_files_of_many_runs_leave_no_thread_each(tmp_path: Path) -> None:
+    """MLflow alone keeps a thread for each of up to 1,024 runs."""
+    client = connect(f"sqlite:///{tmp_path}/mlflow.db")
+    name = "MlflowLocalArtifactRepository"
+    there = sum(thread.name.startswith(name) for thread in threading.enumerate())
+    file = tmp_path / "a.txt"
+    file.write_text("a")
+    for _ in range(KEPT_REPOSITORIES + 5):
+        run = client.create_run("0").info.run_id
+        client.log_artifact(run, str(file))
+        assert client.download_artifacts(run, "a.txt", str(tmp_path))
+
+    def started() -> int:
+        gc.collect()
+        now = sum(thread.name.startswith(name) for thread in threading.enumerate())
+        return now - there
+
+    wait_for(lambda: started() <= KEPT_REPOSITORIES)
 
 
 def test_without_the_laboratory_the_error_names_what_to_install(
