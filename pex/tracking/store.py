@@ -204,9 +204,9 @@ def _forget_repositories() -> None:
     from mlflow.tracking._tracking_service import utils
 
     kept = getattr(utils, "_artifact_repos_cache", {})
-    with suppress(KeyError):  # another thread did the same
+    with suppress(KeyError, StopIteration):  # another thread did the same
         while len(kept) > KEPT_REPOSITORIES:
-            kept.popitem(last=False)
+            kept.pop(next(iter(kept)))
 
 
 def check_files(uri: str, subject: str | None = None) -> None:
