@@ -204,7 +204,7 @@ def _forget_repositories() -> None:
     from mlflow.tracking._tracking_service import utils
 
     kept = getattr(utils, "_artifact_repos_cache", {})
-    with suppress(KeyError, StopIteration):  # another thread did the same
+    with suppress(KeyError, StopIteration, RuntimeError):  # another thread did the same
         while len(kept) > KEPT_REPOSITORIES:
             kept.pop(next(iter(kept)))
 
