@@ -1,7 +1,9 @@
 """The memory of long conversations with a simulated user, beside that of their texts.
 
 Every request holds the whole conversation before it; what a run keeps must be the texts only. So
-twice the turns may take twice the memory, not four times. Each length runs in a fresh process.
+twice the turns may take twice the memory, not four times. Kept are the different texts of the long
+frame, counted once each; at the peak there are also the requests that are on their way, of which
+each is a whole conversation. Each length runs in a fresh process.
 
 Run: python benchmarks/conversations.py [--turns 25 50 100 --cases 20 --chars 2000]
 """
@@ -18,6 +20,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 import orjson
+import pandas as pd
 from timed_endpoint import answering, completion
 
 import pex
@@ -54,8 +57,23 @@ def run(url: str, turns: int, cases: int, pipe: Connection) -> None:
         took, more = time.perf_counter() - began, _peak_mb() - before
         texts = sum(len(message["content"]) for whole in frame["conversation"] for message in whole)
         assert len(frame["conversation"].iloc[0]) == 2 * turns + 1
-        pipe.send((took, more, texts / 1e6))
+        pipe.send((took, more, texts / 1e6, kept(frame) / 1e6))
         os.chdir("/")
+
+
+def kept(frame: pd.DataFrame) -> int:
+    """The characters of the different texts that a frame holds, also deep inside."""
+    found: dict[int, int] = {}
+    todo: list[object] = [frame[name].tolist() for name in frame.columns]
+    while todo:
+        value = todo.pop()
+        if isinstance(value, str):
+            found[id(value)] = len(value)
+        elif isinstance(value, dict):
+            todo += value.values()
+        elif isinstance(value, list):
+            todo += value
+    return sum(found.values())
 
 
 def _peak_mb() -> float:
@@ -78,11 +96,11 @@ def main() -> None:
         mine, its = spawn.Pipe()
         process = spawn.Process(target=run, args=(url, turns, given.cases, its))
         process.start()
-        took, more, texts = mine.recv()
+        took, more, texts, held = mine.recv()
         process.join()
         print(
-            f"{given.cases} conversations of {turns} turns: {took:5.1f} s, {more:6.1f} MB more at "
-            f"the peak, {texts:5.1f} MB of texts ({more / texts:.1f} x)"
+            f"{given.cases} conversations of {turns} turns: {took:5.1f} s, {texts:5.1f} MB of "
+            f"texts, kept {held / texts:.2f} x, {more:6.1f} MB more at the peak"
         )
     server.terminate()
 

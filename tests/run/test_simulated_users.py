@@ -357,3 +357,25 @@ def test_the_built_in_model_talks_to_itself_and_mlflow_has_all_of_it(project: Pa
     usage = trace.info.token_usage  # of the variant alone
     assert usage is not None
     assert usage["output_tokens"] == row["completion_tokens"]
+
+
+def test_a_long_conversation_is_kept_once(paid: FaultyEndpoint) -> None:
+    """Each request has all that was said before it; none of that is kept."""
+
+    def reply(body: dict[str, Any], number: int) -> Any:
+        return completion(f"{number} ".ljust(5000, "x"))
+
+    paid.reply = reply
+    user = pex.SimulatedUser("lab/m2", max_turns=30)
+    frame = run(talk(user), budget_usd=1e6).frame
+    texts = sum(len(m["content"]) for said in frame["conversation"] for m in said)
+    assert texts > 30 * 2 * 5000
+    found: dict[int, int] = {}
+    todo: list[Any] = [frame[name].tolist() for name in frame.columns]
+    while todo:
+        value = todo.pop()
+        if isinstance(value, str):
+            found[id(value)] = len(value)
+        elif isinstance(value, dict | list):
+            todo += value.values() if isinstance(value, dict) else value
+    assert sum(found.values()) < 1.1 * texts
