@@ -351,7 +351,13 @@ def test_the_built_in_model_talks_to_itself_and_mlflow_has_all_of_it(project: Pa
     assert said(read.frame.iloc[0]) == said(row)
     client = mlflow.MlflowClient(tracking_uri=results.about.tracking_uri)
     assert client.get_run(results.about.run_id).data.params["user_model"] == "local/smollm2"
-    (trace,) = client.search_traces([str(results.about.experiment_id)])
+    assert results.traces is not None
+    assert results.traces.wait(300)
+    every = client.search_traces([str(results.about.experiment_id)], order_by=["timestamp_ms ASC"])
+    (trace,) = [one for one in every if "mlflow.sourceRun" in one.info.trace_metadata]
+    turns = [one for one in every if "mlflow.trace.session" in one.info.trace_metadata]
+    answers = [text for role, text in said(row) if role == "assistant"]
+    assert [turn.data.spans[0].outputs for turn in turns] == answers
     names = [span.name for span in trace.data.spans]
     assert names[:3] == [row["case_id"], "step 1: smollm2", "simulated user 1"]
     usage = trace.info.token_usage  # of the variant alone
