@@ -51,19 +51,7 @@ check: $(VENV)/.dev
 		tests/test_contributing.py tests/test_plain_english.py
 
 bench: $(VENV)/.dev
-	$(BIN)/python benchmarks/import_time.py
-	$(BIN)/python benchmarks/throughput.py
-	PYTHONPATH=. $(BIN)/python benchmarks/warm_up.py
-	$(BIN)/python benchmarks/compare.py
-	$(BIN)/python benchmarks/record.py
-	$(BIN)/python benchmarks/serving.py
-	$(BIN)/python benchmarks/batch.py 16 64 --minute --plan
-	PYTHONPATH=. $(BIN)/python benchmarks/night.py
-	PYTHONPATH=. $(BIN)/python benchmarks/widgets.py
-	PYTHONPATH=. $(BIN)/python benchmarks/library.py
-	PYTHONPATH=. $(BIN)/python benchmarks/site.py
-	PYTHONPATH=. $(BIN)/python benchmarks/monitor.py 20000
-	$(BIN)/python benchmarks/measured.py
+	$(BIN)/python benchmarks/all.py $(BENCH_OPTIONS)
 
 soak: $(VENV)/.dev programs
 	@# Only root can run a cron of its own; without it that test says why it is skipped.

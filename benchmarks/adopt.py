@@ -18,6 +18,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from figures import figure
+
 from tests.helpers.endpoint import FaultyEndpoint, completion
 
 
@@ -75,7 +77,8 @@ def measure(endpoint: FaultyEndpoint, profile: bool) -> None:
     connect(f"sqlite:///{Path.cwd() / 'mlruns' / 'mlflow.db'}")  # a new store takes seconds
     begun = time.perf_counter()
     pex.adopt("lab/new", "lab/old", record=False, show=False, margin=0.1)
-    print(f"filling the journal: {time.perf_counter() - begun:.1f} s, {endpoint.calls:,} calls")
+    filled = time.perf_counter() - begun
+    print(f"filling the journal: {filled:.1f} s, {endpoint.calls:,} calls")
     calls = endpoint.calls
     profiler = cProfile.Profile()
     begun, used = time.perf_counter(), time.process_time()
@@ -92,6 +95,10 @@ def measure(endpoint: FaultyEndpoint, profile: bool) -> None:
         f"({used:.1f} s of the processor), "
         f"{endpoint.calls - calls} calls, page {size:.1f} MB"
     )
+    figure(
+        f"adopt a model for {len(found.outcomes):,} prompts from the journal, with MLflow", took,
+        "s", floor=filled, floor_name="with its calls, without MLflow",
+    )  # fmt: skip
     if profile:
         pstats.Stats(profiler).sort_stats("cumulative").print_stats(45)
 

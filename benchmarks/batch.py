@@ -21,6 +21,7 @@ from pathlib import Path
 
 import nbformat
 import psutil
+from figures import figure
 
 LOOP = """
 import sys, papermill
@@ -100,13 +101,20 @@ def compare(jobs: int, folder: Path) -> None:
             f"| {by_command:.0f} s | {by_command / ours:.1f} x |",
             flush=True,
         )
+        for peer, seconds in (
+            ("a loop over papermill", in_loop), ("a papermill command for each", by_command)
+        ):  # fmt: skip
+            figure(f"{jobs} notebooks, {kind}", ours, "s", floor=seconds, floor_name=peer)
 
 
 def minute(folder: Path, jobs: int = 4) -> None:
     write_notebook(folder / "n.ipynb", f"import time\ntime.sleep({SECONDS})")
     write_plan(folder, jobs)
     batch, _ = timed("-m", "pex.cli", "batch", "plan.yaml", "--workers", "1", cwd=folder)
-    print(f"{jobs} notebooks of {SECONDS} s: {batch:.1f} s, {batch / jobs / SECONDS - 1:.1%} over")
+    figure(
+        f"{jobs} notebooks of {SECONDS} s, one worker", batch, "s",
+        floor=jobs * SECONDS, floor_name="their cells alone",
+    )  # fmt: skip
 
 
 def plan_of(jobs: int, folder: Path) -> None:
@@ -134,6 +142,11 @@ def plan_of(jobs: int, folder: Path) -> None:
         f"{jobs} jobs: plan read in {read:.1f} s, run in {took:.1f} s; "
         f"memory {tenth:.0f} MB at a tenth, {memory[-1]:.0f} MB at the end"
     )
+    figure(f"{jobs:,} jobs that do nothing", took, "s")
+    figure(
+        f"memory after {jobs:,} jobs", memory[-1], "MB",
+        floor=tenth, floor_name="after a tenth of them",
+    )  # fmt: skip
 
 
 def main() -> None:

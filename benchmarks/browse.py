@@ -15,6 +15,8 @@ import time
 from pathlib import Path
 from statistics import median
 
+from figures import figure
+
 import pex
 
 
@@ -54,21 +56,21 @@ def measure(uri: str) -> None:
     begun = time.perf_counter()
     library = LibrarySource(Path.cwd(), uri)
     rows = library.listing().rows
-    print(f"list of {len(rows):,} prompts, first: {time.perf_counter() - begun:.2f} s")
+    figure(f"list of {len(rows):,} prompts, first", time.perf_counter() - begun, "s")
     times = []
     for _ in range(5):
         begun = time.perf_counter()
         library.listing()
         times.append(time.perf_counter() - begun)
-    print(f"list again: {median(times):.2f} s (median of 5)")
+    figure(f"list of {len(rows):,} prompts, later", median(times), "s")
     times = []
     for row in rows[:: max(1, len(rows) // 20)]:
         begun = time.perf_counter()
         versions = library.versions(row.name)
         library.prompt(row.name, versions[0].key)
         times.append(time.perf_counter() - begun)
-    print(f"choose: {median(times) * 1000:.0f} ms, at most {max(times) * 1000:.0f} ms, "
-          f"{len(versions)} versions")  # fmt: skip
+    figure(f"choose a prompt with {len(versions)} versions", median(times) * 1000, "ms")
+    print(f"at most {max(times) * 1000:.0f} ms")
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from figures import figure
 from scipy import stats
 from throughput import serve
 
@@ -112,7 +113,10 @@ def comparisons(cases: int, variants: int, rounds: int) -> None:
         ("both scores", table, None),
     ):
         seconds = took(lambda d=data, m=metric: compare_frame(d, baseline="v0", metric=m), rounds)
-        print(f"  {name:<30} {seconds:6.2f} s  {seconds / least:6.0f} x")
+        figure(
+            f"{name}, {cases:,} cases x {variants}", seconds, "s",
+            floor=least, floor_name="scipy's t on paired numbers",
+        )  # fmt: skip
 
 
 def reports(rounds: int) -> None:
@@ -125,7 +129,8 @@ def reports(rounds: int) -> None:
         page = results(made.frame).page()
 
     seconds = took(whole, rounds)
-    print(f"report of 2,000 cases x 4 variants: {seconds:.2f} s, {len(page.encode()) / 1e6:.2f} MB")
+    figure("report of 2,000 cases x 4 variants", seconds, "s")
+    print(f"  {len(page.encode()) / 1e6:.2f} MB")
 
 
 def recorded(answers: int) -> None:
@@ -157,10 +162,10 @@ def recorded(answers: int) -> None:
             ended = time.perf_counter()
             assert found.about["counts"]["answered"] == answers
             assert "record_error" not in found.about
-            print(
-                f"{answers:,} answers: {last - begun:.1f} s of calls; {ended - last:.1f} s from "
-                "the last answer to the return of exp.run()"
-            )
+            figure(
+                f"from the last of {answers:,} answers to the return of exp.run()",
+                ended - last, "s", floor=last - begun, floor_name="its calls",
+            )  # fmt: skip
             assert found.traces is not None
             assert found.traces.wait(), found.traces.error
             done, total = found.traces.progress

@@ -21,6 +21,7 @@ from pathlib import Path
 
 import orjson
 import pandas as pd
+from figures import figure
 from timed_endpoint import answering, completion
 
 import pex
@@ -102,6 +103,9 @@ def main() -> None:
             f"{given.cases} conversations of {turns} turns: {took:5.1f} s, {texts:5.1f} MB of "
             f"texts, kept {held / texts:.2f} x, {more:6.1f} MB more at the peak"
         )
+        what = f"{given.cases} conversations of {turns} turns"
+        figure(f"kept of {what}", held, "MB", floor=texts, floor_name="their texts")
+        figure(f"memory at the peak, {what}", more, "MB", floor=texts, floor_name="their texts")
     server.terminate()
 
 

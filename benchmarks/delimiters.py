@@ -10,6 +10,8 @@ import os
 import tempfile
 from pathlib import Path
 
+from figures import figure
+
 import pex
 
 HERE = Path(__file__).resolve().parents[1]
@@ -41,8 +43,15 @@ def main() -> None:
     variants = pex.grid(both, "local/smollm2", {"temperature": 0, "max_tokens": 8})
     right = pex.Experiment("right", variants, plain, ["label"])
     obeyed = pex.Experiment("obeyed", variants, attacked, [{"name": "obeyed", "kind": "contains"}])
-    print(right.run(record=False, show=False))
-    print(obeyed.run(record=False, show=False))
+    for what, exp, score in (
+        ("right answers", right, "score.label"), ("orders obeyed", obeyed, "score.obeyed")
+    ):  # fmt: skip
+        results = exp.run(record=False, show=False)
+        print(results)
+        shares = 100 * results.frame.groupby("prompt")[score].mean()
+        for name in prompts:
+            figure(f"{what}, {name}, with a delimiter", shares[f"{name}-delimited"], "%",
+                   floor=shares[name], floor_name="without")  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pypdfium2
+from figures import figure
 
 from pex.core.pdf import DPI, Pdf, page_image, read_pdf, text_of
 
@@ -31,12 +32,13 @@ def copies(sources: list[Path], count: int, folder: Path) -> list[Path]:
     return made
 
 
-def measured(what: str, pages: int, work: Callable[[], object]) -> None:
-    """Print seconds of wall and processor time, and pages per second."""
+def measured(what: str, pages: int, work: Callable[[], object]) -> float:
+    """Print seconds of wall and processor time, and pages per second; processor time of a page."""
     began, before = time.perf_counter(), time.process_time()
     work()
     took, cpu = time.perf_counter() - began, time.process_time() - before
     print(f"{what:32} {took:7.2f} s {cpu:7.2f} CPU s {pages / cpu:9,.0f} pages per CPU second")
+    return 1000 * cpu / pages
 
 
 def numbered(files: Iterable[Pdf]) -> list[tuple[Pdf, int]]:
@@ -64,11 +66,13 @@ def main() -> None:
         pages = numbered(files)
         size = sum(pdf.size for pdf in files) / 1e6
         print(f"{len(files):,} files, {len(pages):,} pages, {size:.1f} MB")
-        measured("PDFium alone, without a file", len(pages), lambda: draw(paths))
+        bare = measured("PDFium alone, without a file", len(pages), lambda: draw(paths))
         for word in ("images, first made", "images, kept"):
-            measured(word, len(pages), lambda: [page_image(p, n, kept) for p, n in pages])
+            cpu = measured(word, len(pages), lambda: [page_image(p, n, kept) for p, n in pages])
+            figure(f"a page of {word}", cpu, "CPU ms", floor=bare, floor_name="PDFium alone")
         for word in ("texts, first made", "texts, kept"):
-            measured(word, len(pages), lambda: [text_of(p, [n], kept) for p, n in pages])
+            cpu = measured(word, len(pages), lambda: [text_of(p, [n], kept) for p, n in pages])
+            figure(f"a page of {word}", cpu, "CPU ms")
             _forget()
         total = sum(path.stat().st_size for path in kept.iterdir()) / 1e6
         print(f"kept: {total:.1f} MB")

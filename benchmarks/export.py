@@ -19,6 +19,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from figures import figure
+
 FORMATS = ("openai-chat", "trl-messages", "alpaca", "sharegpt")
 
 
@@ -73,6 +75,10 @@ def one(name: str) -> None:
         f"({loaded[0][0] - begun:.1f} s to read the "
         f"experiment), {(most - loaded[0][1]) / 1024:.0f} MB more than with the cases alone"
     )
+    figure(
+        f"{name}, {rows:,} rows", end - begun, "s",
+        floor=loaded[0][0] - begun, floor_name="reading the experiment",
+    )  # fmt: skip
 
 
 def main() -> None:

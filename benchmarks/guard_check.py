@@ -1,9 +1,10 @@
 """What `pex.guard.check` catches, what it flags for nothing, and how long a megabyte takes.
 
-    python benchmarks/guard_check.py [--speed] [--eight]
+    python benchmarks/guard_check.py [--speed | --rates] [--eight]
 
 The texts are those of `benchmarks/guard`; no rule was written for the families of the test half.
-`--speed` leaves the rates out, `--eight` adds texts of 8 MB. Seconds are those of the processor.
+`--speed` leaves the rates out, `--rates` the times, `--eight` adds texts of 8 MB.
+Seconds are those of the processor.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ import sys
 import time
 from pathlib import Path
 from typing import Any
+
+from figures import figure
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -35,7 +38,8 @@ def main() -> None:
     """Print the figures."""
     if "--speed" not in sys.argv:
         rates()
-    speed()
+    if "--rates" not in sys.argv:
+        speed()
 
 
 def rates() -> None:
@@ -43,10 +47,10 @@ def rates() -> None:
     for half in ("development", "test"):
         attacks, alikes = _texts("attacks", half), _texts("lookalikes", half)
         print(f"{half} half")
-        _say("look-alikes flagged", [_flagged(row) for row in alikes])
+        _say(half, "look-alikes flagged", [_flagged(row) for row in alikes])
         seen = [row for row in attacks if row["detectable"] not in (None, "h")]
-        _say("attacks a rule could see", [_flagged(row) for row in seen])
-        _say("all attacks", [_flagged(row) for row in attacks])
+        _say(half, "attacks a rule could see", [_flagged(row) for row in seen])
+        _say(half, "all attacks", [_flagged(row) for row in attacks])
         by_kind = collections.defaultdict(list)
         for row in seen:
             by_kind[row["detectable"]].append(_flagged(row))
@@ -65,7 +69,10 @@ def speed() -> None:
     print(f"{LENGTH:,} characters of {len(seconds)} kinds")
     print(f"    median {statistics.median(seconds.values()):.2f} s, prose {seconds['prose']:.2f} s")
     words = min(_word_seconds(hostile_texts(LENGTH)["prose"]) for _ in range(5))
-    print(f"    prose: {seconds['prose'] / words:.0f} times as long as to list its words")
+    figure(f"check of {LENGTH:,} characters of prose", seconds["prose"], "CPU s",
+           floor=words, floor_name="one pattern that lists its words")  # fmt: skip
+    figure(f"the slowest kind of text ({slowest[0]})", seconds[slowest[0]], "CPU s",
+           floor=seconds["prose"], floor_name="prose")  # fmt: skip
     print("    slowest:", ", ".join(f"{name} {seconds[name]:.2f} s" for name in slowest))
     if "--eight" in sys.argv:
         long = hostile_texts(8 * LENGTH)
@@ -96,10 +103,11 @@ def _flagged(row: dict[str, Any]) -> bool:
     return pex.guard.check(row["text"]).flagged
 
 
-def _say(what: str, flagged: list[bool]) -> None:
+def _say(half: str, what: str, flagged: list[bool]) -> None:
     count, of = sum(flagged), len(flagged)
     low, high = wilson(count, of)
     print(f"    {what:26}{count:4} of {of:3} = {count / of:5.1%}  ({low:.1%} to {high:.1%})")
+    figure(f"{what}, {half} half", count, "", floor=of, floor_name="all of them")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """What the checks of answers catch, what they flag for nothing, what they hold back and cost.
 
-    python benchmarks/guard_outputs.py
+    python benchmarks/guard_outputs.py [--rates]
 
 Texts: `guard/outputs_hostile.jsonl` and `guard/outputs_harmless.jsonl`, written on 30 November 2026
 before any rule, split into development and test by family. One person wrote texts and rules, so
@@ -12,8 +12,11 @@ from __future__ import annotations
 import collections
 import json
 import statistics
+import sys
 import time
 from pathlib import Path
+
+from figures import figure
 
 from pex.guard.findings import Checked
 from pex.guard.output_check import OUTPUT_RULES, check_output
@@ -49,6 +52,8 @@ def quality() -> None:
             texts = [row for row in rows(kind) if row["split"] == split]
             hits = [bool(flagged(row) & set(row.get("rules", flagged(row)))) for row in texts]
             print(f"{name}, {split}: {share(sum(hits), len(texts))}")
+            figure(f"{name}, {split} half", sum(hits), "",
+                   floor=len(texts), floor_name="all of them")  # fmt: skip
     print("\nfamily by family:")
     families = collections.defaultdict(list)
     for row in rows("hostile"):
@@ -94,7 +99,7 @@ def held_back() -> None:
         f"\nheld back on ordinary answers: median {statistics.median(waits):.0f} characters, "
         f"95th percentile {parts[94]:.0f}, most {max(waits)} ({worst.most_common(1)[0][0]})"
     )
-    print(f"each piece of 4 characters: {seconds / tokens * 1e6:,.0f} µs")
+    figure("each piece of 4 characters of a stream", seconds / tokens * 1e6, "CPU µs")
 
 
 def speed() -> None:
@@ -123,6 +128,9 @@ def speed() -> None:
                 break
         ratio = f"{times[-1] / times[0]:.1f} times" if len(times) > 1 else "not tried"
         print(f"  {name:20} {times[0]:.2f} s, {ratio}")
+        if name == "ordinary answers" and len(times) > 1:
+            figure("check of 8 MB of ordinary answers", times[1], "CPU s",
+                   floor=times[0], floor_name="1 MB")  # fmt: skip
 
 
 if __name__ == "__main__":
@@ -130,4 +138,5 @@ if __name__ == "__main__":
     quality()
     threshold()
     held_back()
-    speed()
+    if "--rates" not in sys.argv:
+        speed()

@@ -21,6 +21,8 @@ import types
 from collections.abc import Callable
 from pathlib import Path
 
+from figures import figure
+
 SETS = Path(__file__).parent / "guard"
 Flags = Callable[[str], bool]
 
@@ -45,6 +47,9 @@ def main() -> None:
                 )
             ]
             print(f"    {half:12}", ", ".join(said))
+            figure(f"{package}: attacks a rule could see, {half} half",
+                   sum(flags(row["text"]) for row in seen), "",
+                   floor=len(seen), floor_name="all of them")  # fmt: skip
 
 
 def llm_guard() -> Flags:

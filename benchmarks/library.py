@@ -21,6 +21,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from figures import figure
+
 from tests.helpers.many_prompts import fill, prompt_of
 
 ROUNDS = 5
@@ -106,11 +108,11 @@ def measure(project: Path) -> None:
     print(f"{len(found.prompts):,} prompts, {versions:,} versions; load of the machine {load:.1f}")
     floor = times(lambda: floor_of(project))
     print(f"floor, one query for every version: {floor:.2f} s")
-    print(f"index from nothing, and all files read: {first:.1f} s")
+    figure(f"index of {versions:,} versions from nothing, and all files read", first, "s")
     for name, action in (("list with a search", listed), ("check", checked)):
         took = times(action)
-        print(f"{name}: {took:.2f} s, {took / floor:.1f} × the floor (median of {ROUNDS}); "
-              f"{action():,} found")  # fmt: skip
+        print(f"{name}: median of {ROUNDS}; {action():,} found")
+        figure(name, took, "s", floor=floor, floor_name="one query for every version")
 
 
 def floor_of(project: Path) -> int:

@@ -19,6 +19,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from figures import figure
+
 METRICS = ("label", "label.lo", "label.hi", "label.n", "cost_usd", "latency_s")
 
 
@@ -39,14 +41,15 @@ def main() -> None:
             for number in range(asked.runs):
                 fill(store, now - 3600 * (asked.runs - number), number, asked.variants)
             store.commit()
-        print(f"{asked.runs:,} runs of {asked.variants} variants")
-        print(f"first      {timed(lambda: last_measured(project, uri)):8.3f} s")
+        first = timed(lambda: last_measured(project, uri))
+        figure(f"the first look, {asked.runs:,} runs of {asked.variants} variants", first, "s")
         later = median(timed(lambda: last_measured(project, uri)) for _ in range(5))
-        print(f"later      {later:8.3f} s")
+        figure("a later look", later, "s", floor=first, floor_name="the first look")
         with contextlib.closing(sqlite3.connect(project / "mlflow.db")) as store:
             fill(store, now, asked.runs, asked.variants)
             store.commit()
-        print(f"a new run  {timed(lambda: last_measured(project, uri)):8.3f} s")
+        renewed = timed(lambda: last_measured(project, uri))
+        figure("a look after a new run", renewed, "s", floor=first, floor_name="the first look")
         one = timed(lambda: measured(project, uri, "digest-0-0"))
         print(f"one prompt {one:8.3f} s")
 

@@ -15,6 +15,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from figures import figure
+
 from pex.monitoring.reading import read_traces
 from pex.monitoring.spec import Source
 from pex.tracking.store import connect
@@ -72,17 +74,18 @@ def main(count: int) -> None:
         begun = time.perf_counter()
         read_traces(uri, source, state, on_page=lambda _: pages.append(time.perf_counter()))
         whole = time.perf_counter() - begun
-        print(f"read_traces: {whole:.1f} s, {whole / bare:.2f} x bare paging; the first page after "
-              f"{pages[0] - begun:.2f} s; {megabytes():.0f} MB at most")  # fmt: skip
+        peer = "bare paging with search_traces"
+        figure(f"read {count:,} traces", whole, "s", floor=bare, floor_name=peer)
+        print(f"the first page after {pages[0] - begun:.2f} s; {megabytes():.0f} MB at most")
         begun, busy = time.perf_counter(), time.process_time()
         found = read_traces(uri, source, state)
-        busy = time.process_time() - busy
-        print(f"again: {time.perf_counter() - begun:.2f} s ({busy:.2f} s of processor time), "
-              f"{found.new} new")  # fmt: skip
+        taken, busy = time.perf_counter() - begun, time.process_time() - busy
+        figure("read them again", taken, "s", floor=bare, floor_name=peer)
+        print(f"{busy:.2f} s of processor time, {found.new} new")
         bulk_traces(uri, "shop", (row(number) for number in range(500)))
         begun = time.perf_counter()
         found = read_traces(uri, source, state)
-        print(f"with 500 new: {time.perf_counter() - begun:.2f} s, {found.new} new")
+        figure(f"read again with {found.new} new", time.perf_counter() - begun, "s")
         kept = sum(path.stat().st_size for path in state.iterdir()) / 1e6
         print(f"kept: {kept:.1f} MB")
 

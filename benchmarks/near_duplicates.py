@@ -14,6 +14,8 @@ import random
 import sys
 import time
 
+from figures import figure
+
 from pex.cases import near_duplicates as module
 
 LETTERS = "eeeeeettttaaaooiinnsshhrrdlcumwfgypbvk"
@@ -83,6 +85,12 @@ def main(count: int) -> None:
             f"found {len(both) / len(all_pairs):.1%}, right {len(both) / max(1, len(some)):.1%} "
             f"(exact {exact:.1f} s, minhash {quick:.1f} s)"
         )
+        what = f"{len(sample):,} texts of {length:.0f} characters"
+        figure(f"MinHash, {what}", quick, "CPU s", floor=exact, floor_name="all pairs")
+        figure(
+            f"found by MinHash, {what}", len(both), "pairs",
+            floor=len(all_pairs), floor_name="all pairs",
+        )  # fmt: skip
 
 
 if __name__ == "__main__":

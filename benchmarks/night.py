@@ -11,6 +11,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from figures import figure
+
 from pex.batch.night.write_page import page
 from pex.tracking.store import connect
 from tests.helpers.night_pages import judged_night
@@ -33,7 +35,8 @@ def main() -> None:
             taken.append(time.perf_counter() - begun)
     size = len(text.encode()) / 1e6
     what = f"{given.cases:,} cases x {given.variants} variants"
-    print(f"page of a night, {what}: {statistics.median(taken):.2f} s, {size:.2f} MB")
+    figure(f"page of a night, {what}", statistics.median(taken), "s")
+    figure("its size", size, "MB")
 
 
 if __name__ == "__main__":

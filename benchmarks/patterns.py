@@ -10,6 +10,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from figures import figure
+
 import pex
 
 FOLDER = Path(__file__).parent.parent / "experiments" / "review-sentiment"
@@ -73,6 +75,10 @@ def main(cases: int) -> None:
     comparison = results.compare("short")
     print(comparison)
     frame = results.frame
+    right = frame.groupby("variant")["score.label"].mean()
+    best = right.drop("short").idxmax()
+    figure(f"right answers, best variant ({best})", 100 * right[best], "%",
+           floor=100 * right["short"], floor_name="short")  # fmt: skip
     for name, rows in frame.groupby("variant"):
         said = rows["output"].str.strip().str.lower()
         print(f"{name}: 'positive' in {said.str.contains('positive').mean():.0%} of the answers, "

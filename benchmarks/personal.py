@@ -11,6 +11,8 @@ import sys
 import time
 from pathlib import Path
 
+from figures import figure
+
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from pex.guard.placeholders import hide_personal
@@ -24,8 +26,8 @@ def main() -> None:
     data, alikes = personal_set(), look_alike_set()
     hidden = sum(value[-9:] not in hide_personal(text).text for text, value in data)
     wrong = sum(bool(hide_personal(text).found) for text in alikes)
-    print(f"found      {hidden} of {len(data)} = {hidden / len(data):.1%}")
-    print(f"mistaken   {wrong} of {len(alikes)} look-alikes = {wrong / len(alikes):.1%}")
+    figure("personal data hidden", hidden, "", floor=len(data), floor_name="all of the set")
+    figure("look-alikes mistaken", wrong, "", floor=len(alikes), floor_name="all of the set")
     # No number comes twice.
     many = [text for seed in range(20) for text, _ in personal_set(seed)]
     others = [text for seed in range(5) for text in look_alike_set(seed)]
@@ -39,7 +41,8 @@ def main() -> None:
     ):
         size, start = len(text.encode()) / 1e6, time.process_time()
         hide_personal(text, names=names)
-        print(f"{label:<20} {size / (time.process_time() - start):.1f} MB/s of CPU ({size:.1f} MB)")
+        figure(f"{label}, {size:.1f} MB", size / (time.process_time() - start), "MB per CPU s")
 
 
-main()
+if __name__ == "__main__":
+    main()

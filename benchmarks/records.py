@@ -19,6 +19,8 @@ from collections.abc import Callable
 from statistics import median
 from typing import Any
 
+from figures import figure
+
 RULES: dict[str, Any] = {
     "id": "exact",
     "name": {"rule": "similarity", "threshold": 0.9},
@@ -80,9 +82,14 @@ def main() -> None:
     random_scores = np.random.default_rng(1).random((count, count))
     floor = timed(lambda: (linear_sum_assignment(random_scores, maximize=True), json.loads(text)))
     print(f"{count} x {count} records of {len(RULES)} fields, CPU milliseconds")
-    print(f"floor     {floor:7.1f}  one assignment, one reading of the JSON")
-    print(f"matching  {timed(lambda: match_records(given, wanted, rules)):7.1f}")
-    print(f"scorer    {timed(lambda: scorer(Answer(text), case)):7.1f}")
+    for what, call in (
+        ("matching", lambda: match_records(given, wanted, rules)),
+        ("scorer", lambda: scorer(Answer(text), case)),
+    ):
+        figure(
+            f"{what}, {count} x {count} records", timed(call), "CPU ms",
+            floor=floor, floor_name="one assignment, one reading of the JSON",
+        )  # fmt: skip
     for name, score in scorer(Answer(text), case).items():
         print(f"  {name:22} {score.value:.3f}")
 

@@ -1,10 +1,11 @@
 """How long an application waits for its prompt: from memory, from the file cache, at its start.
 
-Run: python benchmarks/serving.py
+Run: python benchmarks/serving.py [--moves 20]
 """
 
 from __future__ import annotations
 
+import argparse
 import os
 import resource
 import statistics
@@ -15,10 +16,11 @@ import threading
 import time
 from pathlib import Path
 
+from figures import figure
+
 import pex
 from pex.library import prompt_refresh, serving
 
-MOVES = 20
 THREADS = 50
 REFERENCE = "reviews@champion"
 TEXT = "Review: {{ review }}\nIs it positive or negative? Version %d. " + "Some rules. " * 100
@@ -82,7 +84,7 @@ def of_children() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def while_it_moves() -> tuple[int, float, int, int]:
+def while_it_moves(moves: int) -> tuple[int, float, int, int]:
     """Loads by fifty threads while an alias moves: how many, seconds, errors, mixtures."""
     texts = {f"reviews/{n}": TEXT.strip() % n for n in (1, 2)}
     stop = threading.Event()
@@ -105,7 +107,7 @@ def while_it_moves() -> tuple[int, float, int, int]:
     for thread in threads:
         thread.start()
     begun = time.perf_counter()
-    for number in range(1, MOVES + 1):
+    for number in range(1, moves + 1):
         pex.library.set_alias("reviews", "champion", 1 + number % 2)
     seconds = time.perf_counter() - begun
     stop.set()
@@ -115,6 +117,9 @@ def while_it_moves() -> tuple[int, float, int, int]:
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--moves", type=int, default=20, help="how often the alias moves")
+    given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
         Path("pex.toml").touch()
@@ -122,16 +127,18 @@ def main() -> None:
             pex.library.save(pex.Prompt(TEXT % number, "reviews"), alias="champion")
         print(f"load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores, medians")
         memory, cache = from_memory(), from_cache()
-        print(f"load from memory                 {memory * 1e6:8.1f} µs")
-        print(f"load from the file cache         {cache * 1e3:8.2f} ms   {cache / memory:5.0f} x")
+        figure("load from memory", memory * 1e6, "µs")
+        figure("load from the file cache", cache * 1e3, "ms",
+               floor=memory * 1e3, floor_name="from memory")  # fmt: skip
         (bare, bare_cpu), (whole, whole_cpu) = at_start()
-        print(f"python -c pass                   {bare:8.3f} s     {bare_cpu:.3f} s of processor")
-        print(f"import pex, load, messages       {whole:8.3f} s     {whole_cpu:.3f} s of processor")
+        figure("new process: import pex, load, messages", whole, "s",
+               floor=bare, floor_name="python -c pass")  # fmt: skip
         print(f"above a bare Python              {whole - bare:+8.3f} s    "
               f"{whole_cpu - bare_cpu:+.3f} s of processor")  # fmt: skip
-        loads, seconds, errors, mixtures = while_it_moves()
-        print(f"{THREADS} threads, {seconds:.1f} s: {loads:,} loads while the alias moved {MOVES} "
-              f"times: {errors} errors, {mixtures} mixtures")  # fmt: skip
+        loads, seconds, errors, mixtures = while_it_moves(given.moves)
+        print(f"{THREADS} threads, {seconds:.1f} s: {loads:,} loads while the alias moved "
+              f"{given.moves} times: {errors} errors, {mixtures} mixtures")  # fmt: skip
+        figure("loads in error or of two versions, while an alias moves", errors + mixtures, "")
         forget()
         os.chdir("/")
 

@@ -29,6 +29,7 @@ from typing import Any
 import numpy as np
 import orjson
 import psutil
+from figures import figure
 from jupyter_client.blocking.client import BlockingKernelClient
 from jupyter_client.manager import start_new_kernel
 from timed_endpoint import answering, completion
@@ -240,6 +241,8 @@ def report(found: list[dict[str, float]], seconds: list[Counter[str]]) -> None:
     for name in FIGURES:
         slope = np.polyfit(range(len(later)), [one[name] for one in later], 1)[0]
         print(f"{name:14}{start[name]:10.1f}{end[name]:10.1f}{slope:10.3f}")
+    figure("memory of the kernel at the end", end["memory_mb"], "MB",
+           floor=start["memory_mb"], floor_name="after the warm-up")  # fmt: skip
     print(f"\n{'median seconds':24}{'first quarter':>14}{'last quarter':>14}")
     for name in sorted({name for taken in seconds for name in taken}):
         times = [taken[name] for taken in seconds[WARM_UP:] if name in taken]

@@ -22,6 +22,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from figures import figure, not_measured
 from timed_endpoint import answering, completion, floor
 
 import pex
@@ -149,6 +150,22 @@ def measure(url: str, calls: int, in_flight: int, latency: float, rounds: int) -
         if name == "pex, reused":
             ratios = f"{'no call is made':33}"
         print(f"{name:14} {value:7.2f} s  {ratios}  {thousand:5.2f} CPU s per 1,000 calls")
+    report({name: statistics.median(found) for name, found in times.items() if found}, calls)
+
+
+def report(seconds: dict[str, float], calls: int) -> None:
+    """The main figures, each with its floor or peer."""
+    for name, way, floor_name in (
+        ("a run of pex", "pex", "bare aiohttp"),
+        ("a run of pex", "pex", "openai client"),
+        ("a run of pex through the openai client", "pex through it", "openai client"),
+        ("a run of pex", "pex", "Inspect"),
+    ):
+        if floor_name in seconds:
+            figure(
+                f"{name}, {calls:,} calls", seconds[way], "s",
+                floor=seconds[floor_name], floor_name=floor_name,
+            )  # fmt: skip
 
 
 def main() -> None:
@@ -172,6 +189,8 @@ def main() -> None:
 
     run_pex(url, 10, 10)
     sizes = [(given.calls, given.in_flight)] if given.calls else [(1000, 64), (10_000, 256)]
+    if "Inspect" not in WAYS:
+        not_measured("Inspect", "inspect-ai is not installed")
     for calls, in_flight in sizes:
         measure(url, calls, in_flight, given.latency, given.rounds)
     server.terminate()

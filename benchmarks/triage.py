@@ -14,6 +14,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from figures import figure
+
 import pex
 from benchmarks.monitor import row
 from tests.helpers.deployed import bulk_traces
@@ -42,13 +44,14 @@ def main(count: int) -> None:
             print(f"{what}: opened in {opened - begun:.2f} s ({busy:.2f} s of processor time), "
                   f"{len(queue):,} wait; the first {shown} after "
                   f"{time.perf_counter() - begun:.2f} s")  # fmt: skip
+            figure(f"open the queue, {count:,} traces, {what}", opened - begun, "s")
         begun = time.perf_counter()
         item = queue.next()
         assert item is not None
         print(f"next: {time.perf_counter() - begun:.2f} s")
         begun = time.perf_counter()
         queue.not_ours(item)
-        print(f"a decision: {time.perf_counter() - begun:.2f} s")
+        figure("a decision", time.perf_counter() - begun, "s")
 
 
 if __name__ == "__main__":

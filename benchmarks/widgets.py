@@ -23,6 +23,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from figures import figure
+
 from tests.helpers.browser import Lab, jupyterlab, run_cell
 from tests.helpers.notebooks import notebook
 
@@ -128,8 +130,8 @@ def idle(lab: Lab) -> None:
     )
 
 
-def size(folder: Path, cases: int, variants: int, which: str) -> None:
-    """First paint, all rows, heap and frames of the grid or the floor."""
+def size(folder: Path, cases: int, variants: int, which: str) -> list[float]:
+    """First paint, all rows, heap and frames of the grid or the floor; the first three."""
     name = f"{which}.ipynb"
     results = f"{SETUP}results = made({cases}, {variants})\nresults.summary()"
     notebook(folder / name, None, results, SHOW[which])
@@ -157,9 +159,10 @@ def size(folder: Path, cases: int, variants: int, which: str) -> None:
             f"wheel: median {median(wheel):.0f} ms, longest {max(wheel):.0f}; of jumps to other "
             f"rows: {median(jumps):.0f}, {max(jumps):.0f}"
         )
+        return [first, whole, used]
 
 
-def static(folder: Path, cases: int, variants: int) -> None:
+def static(folder: Path, cases: int, variants: int) -> float:
     """The same rows as one HTML table of pandas."""
     code = f"{SETUP}frame = made({cases}, {variants}).frame"
     table = (
@@ -179,9 +182,10 @@ def static(folder: Path, cases: int, variants: int) -> None:
         took = time.perf_counter() - begun
         used = heap(lab) - before
         print(f"static {cases:,} x {variants}: all rows {took:.2f} s, heap +{used:.1f} MB")
+        return took
 
 
-def stream(folder: Path, meanwhile: str, which: str) -> None:
+def stream(folder: Path, meanwhile: str, which: str) -> float:
     """How late growing text is painted while the next cell is running."""
     notebook(folder / "stream.ipynb", None, f"{SETUP}{STREAMS[which]}", meanwhile)
     with jupyterlab(folder) as lab:
@@ -199,6 +203,7 @@ def stream(folder: Path, meanwhile: str, which: str) -> None:
             f"{ordered[int(len(late) * 0.95)]:.0f} (95 %), last {late[-1]:.0f}; "
             f"longest gap {max(gaps):.0f} ms"
         )
+        return float(median(late))
 
 
 def main() -> None:
@@ -210,11 +215,21 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
         (folder / "pex.toml").touch()
+        found = {}
         for which in ("floor", "grid"):
-            size(folder, asked.cases, asked.variants, which)
+            found[which] = size(folder, asked.cases, asked.variants, which)
             stream(folder, "import time; time.sleep(3)", which)
-            stream(folder, "sum(n * n for n in range(30_000_000)) and None", which)
-        static(folder, asked.static, asked.variants)
+            late = stream(folder, "sum(n * n for n in range(30_000_000)) and None", which)
+            found[which].append(late)
+        name = f"{asked.cases:,} x {asked.variants}"
+        for what, unit, least, value in zip(
+            (f"first paint, {name}", f"all rows, {name}", f"memory, {name}",
+             "text in a stream while a cell computes is late by"),
+            ("s", "s", "MB", "ms"), *found.values(), strict=True,
+        ):  # fmt: skip
+            figure(what, value, unit, floor=least, floor_name="bare virtual rows")
+        one = static(folder, asked.static, asked.variants)
+        figure(f"one HTML table of pandas, {asked.static:,} x {asked.variants}", one, "s")
 
 
 if __name__ == "__main__":
