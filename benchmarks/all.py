@@ -69,8 +69,8 @@ SCRIPTS = (
     Script("guard_check", quick="--rates"),
     Script("guard_outputs", quick="--rates"),
     Script("personal"),
-    Script("patterns", quick="5"),
-    Script("delimiters", quick="--cases 5"),
+    Script("patterns", quick="2"),
+    Script("delimiters", quick="--cases 3"),
     Script("widgets", quick="--cases 200 --variants 2 --static 100", needs=("playwright",)),
     Script(
         "guard_peers",

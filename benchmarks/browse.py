@@ -31,7 +31,7 @@ def main() -> None:
         uri = f"sqlite:///{folder.resolve() / 'browse.db'}"
         if not (folder / "browse.db").exists():
             fill(uri, asked.prompts, asked.versions)
-        measure(uri)
+        measure(folder, uri)
 
 
 def fill(uri: str, prompts: int, versions: int) -> None:
@@ -50,11 +50,11 @@ def fill(uri: str, prompts: int, versions: int) -> None:
         client.set_prompt_alias(name, "champion", versions)
 
 
-def measure(uri: str) -> None:
+def measure(project: Path, uri: str) -> None:
     from pex.browser.browser import LibrarySource
 
     begun = time.perf_counter()
-    library = LibrarySource(Path.cwd(), uri)
+    library = LibrarySource(project, uri)
     rows = library.listing().rows
     figure(f"list of {len(rows):,} prompts, first", time.perf_counter() - begun, "s")
     times = []

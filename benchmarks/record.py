@@ -166,6 +166,7 @@ def main() -> None:
     print(
         f"{given.traces} traces, medians of {given.rounds}, {given.traces / first:.0f} per second"
     )
+    bare_traces(uri, 2)  # imports what the first trace needs
     bare = bare_traces(uri, given.traces)
     figure(
         f"{given.traces} traces", first, "s",
