@@ -54,7 +54,8 @@ def figure(
     `floor` has the same unit and comes from the same run.
     """
     made = Figure(what, float(value), unit, None if floor is None else float(floor), floor_name)
-    print(f"{what}: {made.measured}   {made.ratio} {made.compared_with}".rstrip(), flush=True)
+    compared = f"{made.ratio} {made.compared_with}".strip()
+    print(f"{what}: {made.measured}   {compared}".rstrip(), flush=True)
     _append(dataclasses.asdict(made))
 
 
