@@ -10,6 +10,7 @@ import typer
 
 from pex.cli import console, starter
 from pex.core.errors import PexError
+from pex.core.extras import install_line, missing
 from pex.core.reading import Reading
 from pex.project.shipped import EXPERIMENT
 
@@ -90,7 +91,12 @@ def _tell(path: Path, new: bool) -> None:
 def _next(folder: Path, experiment: Path, note: str) -> None:
     enter = "" if folder == Path() else f"cd {shlex.quote(str(folder))} && "
     shown = shlex.quote(experiment.as_posix())
-    console.out(f"\nNext: {enter}pexlab run {shown} --limit 10")
+    first = f"{enter}pexlab run {shown} --limit 10"
+    if missing("lab"):
+        console.out(f"\nNext: {install_line('lab')}   # runs and notebooks need it")
+        console.out(f"      {first}")
+    else:
+        console.out(f"\nNext: {first}")
     console.out(f"      {enter}pexlab lab   # {note}")
 
 

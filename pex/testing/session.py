@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pex.core.errors import BudgetError, PexError
+from pex.core.extras import require
 from pex.testing import active
 
 if TYPE_CHECKING:
@@ -47,8 +48,10 @@ class Session:
         """Run an experiment without a record in MLflow, one process at a time.
 
         Raises:
+            PexError: the extra `lab` is missing; no model was called.
             BudgetError: the budget of the tests is spent, and answers are missing.
         """
+        require("lab", "pex.testing")
         with self._alone():
             spent = self._spent()
             left = None if self.budget_usd is None else max(0.0, self.budget_usd - spent)

@@ -115,8 +115,27 @@ def test_a_name_of_the_laboratory_says_what_to_install(name: str, tmp_path: Path
     assert 'pip install "pexlab[lab]"' in done.stderr
 
 
-def test_commands_without_the_laboratory(tmp_path: Path) -> None:
+def test_a_test_of_a_service_says_so_before_a_model_is_called(tmp_path: Path) -> None:
     assert pexlab(tmp_path, "init", ".").returncode == 0
+    (tmp_path / "test_prompts.py").write_text(
+        "import pex\n\n\n"
+        "EXPERIMENT = 'experiments/review-sentiment/experiment.yaml'\n\n\n"
+        "@pex.testing.cases(EXPERIMENT, prompt='short', limit=2)\n"
+        "def test_short(case):\n    assert case.output\n"
+    )
+    hide = "import sys; sys.modules['pandas'] = None"
+    done = subprocess.run(
+        [sys.executable, "-c", f"{hide}; import pytest; pytest.main(['-q'])"],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert "PexError: pex.testing needs the extra 'lab' (pandas)" in done.stdout
+    assert not list((tmp_path / ".pex").glob("journal*"))
+
+
+def test_commands_without_the_laboratory(tmp_path: Path) -> None:
+    made = pexlab(tmp_path, "init", ".")
+    assert made.returncode == 0
+    assert 'Next: pip install "pexlab[lab]"   # runs and notebooks need it\n' in made.stdout
     assert pexlab(tmp_path, "scan", ".").returncode == 0
     lint = pexlab(tmp_path, "lint", "experiments")
     assert "5 prompts" in lint.stderr, lint.stderr
