@@ -1,5 +1,6 @@
 """A conversation in a real JupyterLab: by keys only, with tools, saved as a case."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from playwright.sync_api import expect
 from tests.helpers.browser import jupyterlab
 from tests.helpers.endpoint import FaultyEndpoint
 from tests.helpers.notebooks import notebook
+from tests.helpers.processes import wait_for
 from tests.helpers.tool_paths import playing
 
 pytestmark = pytest.mark.browser
@@ -108,7 +110,10 @@ def test_the_whole_story(project: Path, lab: FaultyEndpoint) -> None:
         chat.get_by_role("button", name="Save as a case").press("Enter")
         expect(play.locator(".pex-case-cell")).to_have_count(3)
         expect(play.get_by_text("Saved as the last case")).to_be_visible()
-        # After a restart of the kernel it is there.
+        # After a restart of the kernel it is there. A server kills a kernel that takes seconds to
+        # end, as on a busy machine, so the last act must have been saved.
+        kept = project / ".pex" / "drafts" / "talk.json"
+        wait_for(lambda: len(json.loads(kept.read_bytes())["draft"]["entries"]) == 3)
         page.evaluate(
             "() => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()"
         )
