@@ -13,6 +13,7 @@ PACKAGES = {
         "choix",
         "datasketch",
         "ipywidgets",
+        "jupyter_core",
         "jupyterlab",
         "markdown_it",
         "mlflow",

@@ -12,8 +12,8 @@ from pex.core.extras import PACKAGES
 from tests.helpers import ROOT
 from tests.test_packaging import EXTRAS, PROJECT, split
 
-SUPPLIED_BY_LAB = {"IPython", "ipykernel", "jupyter_client", "jupyter_server", "nbclient", "numpy",
-    "opentelemetry", "sqlalchemy", "threadpoolctl", "traitlets"}  # fmt: skip
+SUPPLIED_BY_LAB = {"IPython", "ipykernel", "jupyter_client", "jupyter_core", "jupyter_server",
+    "nbclient", "numpy", "opentelemetry", "sqlalchemy", "threadpoolctl", "traitlets"}  # fmt: skip
 """Packages that those of `lab` bring along."""
 SUPPLIED_BY_BASE = {"anyio", "certifi", "markupsafe", "pydantic_core", "referencing"}
 """Packages that those of an installation without extras bring along."""
