@@ -40,7 +40,7 @@ test-fast: $(VENV)/.dev
 	$(PYTEST) -m "$(FAST)"
 
 test-notebooks: $(VENV)/.dev
-	$(BIN)/python -m pytest -m notebooks -n logical --maxprocesses 2 --dist loadgroup --durations=0 $(PYTEST_OPTIONS)
+	$(BIN)/python -m pytest -m notebooks --durations=0 $(PYTEST_OPTIONS)
 
 check: $(VENV)/.dev
 	$(BIN)/python -m ruff check .

@@ -214,7 +214,6 @@ def night(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return project
 
 
-@pytest.mark.xdist_group("notebooks")
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
 def test_a_notebook_runs_as_it_stands(
     path: Path, night: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -261,7 +260,6 @@ def lessons(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
     kernel.manager.shutdown_kernel(now=True)
 
 
-@pytest.mark.xdist_group("threats")
 @pytest.mark.parametrize("path", THREATS, ids=lambda path: path.name)
 def test_a_threat_is_tried_and_gives_a_number(path: Path, lessons: Kernel) -> None:
     cells = nbformat.read(path, as_version=4).cells
@@ -280,20 +278,15 @@ def test_a_threat_is_tried_and_gives_a_number(path: Path, lessons: Kernel) -> No
     assert cells[-1].source.startswith("**Stuck?**")
 
 
-def home_of(document: Path) -> Path:
-    """The page whose kernel runs a page's blocks, or the folder whose kernel is shared."""
-    return FIRST.parent if document in GO_ON else document
-
-
 @pytest.fixture(scope="module")
 def documents(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Path], Kernel]]:
     """For each document a kernel in a project: its blocks go on from one another."""
     kernels: dict[Path, Kernel] = {}
-    last = FIRST
+    last, shared = FIRST, FIRST.parent
 
     def kernel_of(document: Path) -> Kernel:
         nonlocal last
-        home = home_of(document)
+        home = shared if document in GO_ON else document
         if home not in kernels:
             kernels[home] = Kernel(small_project(tmp_path_factory.mktemp(home.stem)))
             if document in GO_ON:
@@ -316,17 +309,7 @@ def no_errors(outputs: list[dict]) -> None:
     assert [output["traceback"] for output in outputs if output["kind"] == "error"] == []
 
 
-@pytest.mark.parametrize(
-    "block",
-    # The blocks of a page go on from each other, so one worker has them all.
-    [
-        pytest.param(
-            block, marks=pytest.mark.xdist_group(str(home_of(block.document))), id=str(block)
-        )
-        for block in BLOCKS
-        if block.language == "python"
-    ],
-)
+@pytest.mark.parametrize("block", [b for b in BLOCKS if b.language == "python"], ids=str)
 def test_python_in_the_docs(block: Block, documents: Callable[[Path], Kernel]) -> None:
     code = block.what_runs()
     if not code:
